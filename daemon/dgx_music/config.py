@@ -1,0 +1,146 @@
+"""The configuration: one TOML file, every setting with a default, every mistake reported by name.
+
+`etc/config.toml` shows all settings with their defaults and what they mean. An environment variable
+`DGX_MUSIC__SECTION__SETTING` overrides a single setting.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dgx_music.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "AudioConfig",
+    "Config",
+    "EngineConfig",
+    "InboxConfig",
+    "LibraryConfig",
+    "OscConfig",
+    "QueueConfig",
+    "load_config",
+]
+
+_ENV_PREFIX = "DGX_MUSIC__"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OscConfig(_Section):
+    """The OSC listener."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(7400, ge=0, le=65535)
+    receive_buffer_bytes: int = Field(8 * 1024 * 1024, ge=65536)
+    max_backlog: int = Field(20_000, ge=1)
+
+
+class InboxConfig(_Section):
+    """The drop folder."""
+
+    enabled: bool = True
+    path: Path | None = None
+    observer: Literal["inotify", "polling"] = "inotify"
+    poll_interval_s: float = Field(2.0, gt=0)
+    settle_s: float = Field(0.4, ge=0)
+    rescan_interval_s: float = Field(30.0, gt=0)
+    max_file_bytes: int = Field(1024 * 1024, ge=1024)
+    max_jobs_per_file: int = Field(2_000, ge=1)
+
+
+class LibraryConfig(_Section):
+    """Where finished takes go, and which folders audio may be read from."""
+
+    path: Path | None = None
+    allowed_roots: tuple[Path, ...] = ()
+
+
+class EngineConfig(_Section):
+    """Which engine makes the audio, and how long it may take."""
+
+    default: str = "auto"
+    timeout_base_s: float = Field(120.0, gt=0)
+    timeout_per_audio_s: float = Field(30.0, gt=0)
+    max_attempts: int = Field(6, ge=1)
+    soundfont: Path | None = None
+
+
+class AudioConfig(_Section):
+    """What a request gets that does not say otherwise."""
+
+    loudness: float | str = -16.0
+    sample_rate: int = 48_000
+    bit_depth: int = 24
+
+
+class QueueConfig(_Section):
+    """The limits of the queue."""
+
+    max_pending: int = Field(50_000, ge=1)
+
+
+class Config(_Section):
+    """All settings of one installation."""
+
+    osc: OscConfig = OscConfig()
+    inbox: InboxConfig = InboxConfig()
+    library: LibraryConfig = LibraryConfig()
+    engine: EngineConfig = EngineConfig()
+    audio: AudioConfig = AudioConfig()
+    queue: QueueConfig = QueueConfig()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read the configuration file (absent means defaults), then apply environment overrides.
+
+    Raises:
+        ConfigError: naming every setting that is unknown or out of bounds, and the file it stands in.
+    """
+    data: dict[str, Any] = {}
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        pass
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{path}: not valid TOML: {err}") from err
+    except OSError as err:
+        raise ConfigError(f"{path}: cannot be read: {err.strerror}") from err
+    for name, value in environ.items():
+        if name.startswith(_ENV_PREFIX):
+            _override(data, name, value)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as err:
+        problems = "\n".join(
+            f"  {'.'.join(str(part) for part in item['loc'])}: {item['msg']} (got {item['input']!r})"
+            for item in err.errors()
+        )
+        raise ConfigError(
+            f"{path} (or a {_ENV_PREFIX}… variable) has settings that cannot be used:\n{problems}\n"
+            "etc/config.toml lists every setting with its default."
+        ) from err
+
+
+def _override(data: dict[str, Any], name: str, value: str) -> None:
+    keys = [part.lower() for part in name.removeprefix(_ENV_PREFIX).split("__")]
+    try:
+        parsed = tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    node = data
+    for key in keys[:-1]:
+        child = node.setdefault(key, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{name}: {key} is a single setting, not a section")
+        node = child
+    node[keys[-1]] = parsed

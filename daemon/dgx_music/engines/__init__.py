@@ -1,0 +1,3 @@
+"""Makers of audio; each runs in a worker process behind one Protocol (`base`)."""
+
+from __future__ import annotations

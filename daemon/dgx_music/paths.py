@@ -1,0 +1,77 @@
+"""Where everything lies: the XDG base directories, or one folder named by `DGX_MUSIC_HOME`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Paths"]
+
+_APP = "dgx-music"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders and files that belong to one user's installation (or to one `DGX_MUSIC_HOME`)."""
+
+    config_file: Path
+    """The user's configuration, TOML."""
+    database: Path
+    """The job store, SQLite."""
+    state_dir: Path
+    """Lock, runtime record of the running daemon, worker scratch."""
+    cache_dir: Path
+    """Compiled analysis code; may be deleted at any time."""
+    library: Path
+    """Finished takes, `YYYY/MM/DD/`."""
+    inbox: Path
+    """The watched drop folder."""
+    spool: Path
+    """Deliveries that wait for Ardour."""
+
+    @classmethod
+    def find(cls, environ: Mapping[str, str]) -> Paths:
+        """Return the paths for this environment: under `DGX_MUSIC_HOME` if set, else the XDG folders."""
+        home = environ.get("DGX_MUSIC_HOME", "")
+        if home:
+            root = Path(home).expanduser().absolute()
+            return cls(
+                config_file=root / "config.toml",
+                database=root / "jobs.sqlite",
+                state_dir=root / "state",
+                cache_dir=root / "cache",
+                library=root / "library",
+                inbox=root / "inbox",
+                spool=root / "spool",
+            )
+        data = Path(platformdirs.user_data_dir(_APP))
+        return cls(
+            config_file=Path(platformdirs.user_config_dir(_APP)) / "config.toml",
+            database=data / "jobs.sqlite",
+            state_dir=Path(platformdirs.user_state_dir(_APP)),
+            cache_dir=Path(platformdirs.user_cache_dir(_APP)),
+            library=Path(platformdirs.user_music_dir()) / "DGX Music",
+            inbox=Path(platformdirs.user_music_dir()) / "DGX Music Inbox",
+            spool=data / "spool",
+        )
+
+    @property
+    def lock_file(self) -> Path:
+        """The lock that makes sure only one process works on this state."""
+        return self.state_dir / "daemon.lock"
+
+    @property
+    def runtime_file(self) -> Path:
+        """What the running daemon says of itself: pid and OSC address, JSON."""
+        return self.state_dir / "daemon.json"
+
+    @property
+    def staging(self) -> Path:
+        """Takes being written; on the library's file system, so that publishing is a link."""
+        return self.library / ".staging"

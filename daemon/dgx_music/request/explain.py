@@ -1,0 +1,64 @@
+"""Turns pydantic's findings into sentences that tell a musician what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+__all__ = ["explain"]
+
+_WANTED = {
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "at least {min_length} character(s)",
+    "string_too_long": "at most {max_length} characters",
+    "literal_error": "{expected}",
+    "finite_number": "a finite number",
+}
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Return one sentence a problem: the field, what came, what would be right, and what the field means."""
+    return list(dict.fromkeys(_sentence(dict(item), model) for item in error.errors(include_url=False)))
+
+
+def _sentence(item: dict[str, Any], model: type[BaseModel]) -> str:
+    loc = [str(part) for part in item["loc"]]
+    name = ".".join(part for part in loc if part and not part.startswith(("function-", "literal[", "float")))
+    kind = item["type"]
+    if kind == "extra_forbidden":
+        return _unknown_field(loc, model)
+    field = model.model_fields.get(loc[0]) if loc else None
+    meaning = f" ({field.description})" if field is not None and field.description else ""
+    if kind == "missing":
+        return f"{name}: missing{meaning}"
+    if kind == "value_error":
+        text = str(item["ctx"]["error"])
+        return f"{name}: {text}" if name else text
+    if name == "prompt" and kind == "string_too_short":
+        return "prompt: empty; an empty prompt would switch the model's guidance off, so say what the music should be"
+    wanted = _WANTED.get(kind)
+    if wanted:
+        return f"{name}: {_shown(item['input'])} is not allowed; it must be {wanted.format(**item.get('ctx', {}))}{meaning}"
+    return f"{name}: {_shown(item['input'])} cannot be used: {_lower_first(item['msg'])}{meaning}"
+
+
+def _unknown_field(loc: list[str], model: type[BaseModel]) -> str:
+    unknown = loc[-1]
+    known = list(model.model_fields) if len(loc) == 1 else []
+    close = difflib.get_close_matches(unknown, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    listing = f"; known are {', '.join(known)}" if known and not close else ""
+    return f"{'.'.join(loc)}: unknown field{hint}{listing}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
