@@ -19,6 +19,7 @@ __all__ = [
     "JobNotFoundError",
     "JobStateError",
     "LibraryError",
+    "QueueFullError",
     "RequestError",
     "StoreError",
     "WorkerDiedError",
@@ -54,6 +55,12 @@ class StoreError(DgxMusicError):
     """Raised when the database cannot be opened, read or written."""
 
     code = "store"
+
+
+class QueueFullError(DgxMusicError):
+    """Raised when so many jobs wait already that another one is refused."""
+
+    code = "queue_full"
 
 
 class JobNotFoundError(DgxMusicError):

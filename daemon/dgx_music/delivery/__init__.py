@@ -1,1 +1,3 @@
+"""Brings finished takes to whoever asked."""
+
 from __future__ import annotations

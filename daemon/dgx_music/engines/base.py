@@ -7,7 +7,7 @@ depends on its own `TakeSpec` alone, never on the takes beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     from dgx_music.request import GenerationRequest
 
-__all__ = ["Availability", "CancelledByUserError", "Control", "Engine", "EngineInfo", "EngineSettings", "RawAudio", "TakeSpec"]
+__all__ = [
+    "Availability",
+    "CancelledByUserError",
+    "Control",
+    "Engine",
+    "EngineInfo",
+    "EngineSettings",
+    "RawAudio",
+    "TakeSpec",
+]
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class Availability:
     usable: bool
     reason: str
     """Why not and what would help; empty when usable."""
+    hears_audio: bool = False
+    """Whether it can continue a piece of audio or follow a melody."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,9 @@ class EngineSettings:
     """The part of the configuration that engines see."""
 
     soundfont: Path | None = None
+    """The SoundFont that `sketch` plays through FluidSynth; the best of the usual folders if left out."""
+    renderer: Literal["auto", "numpy", "fluidsynth"] = "auto"
+    """How `sketch` makes sound; `auto` is FluidSynth where it and a SoundFont are found, else numpy."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,11 @@ class Control(Protocol):
 
 
 class Engine(Protocol):
-    """A maker of audio. Constructed with `EngineSettings` in a worker process; heavy imports belong inside."""
+    """A maker of audio, constructed with `EngineSettings` in a worker process.
+
+    The daemon imports the class to ask for its availability, so its module imports nothing heavy (not even
+    numpy) outside of `generate`.
+    """
 
     @classmethod
     def availability(cls, settings: EngineSettings) -> Availability:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeAlias
 
     import numpy as np
     import numpy.typing as npt
+
+    FileAudio: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.int32] | npt.NDArray[np.int16]
 
 __all__ = ["Analysis", "LevelReport", "Master"]
 
@@ -28,7 +31,7 @@ class LevelReport:
     outcome: str
     """`on_target`, `silent`, `too_short`, `untouched`, or `off_target`."""
     remark: str
-    """One sentence where the outcome is not `on_target`; else empty."""
+    """Why the outcome is not `on_target`, and whatever else the level has to be said of; else empty."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,10 @@ class Analysis:
 class Master:
     """Finished audio of one take, not yet written."""
 
-    audio: npt.NDArray[np.float32] | npt.NDArray[np.int32] | npt.NDArray[np.int16]
+    audio: FileAudio
     """`(channels, samples)`: int16 for 16 bit, int32 holding 24-bit values (±2^23) for 24, float32 for 32."""
-    stems: Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.int32] | npt.NDArray[np.int16]]
-    """Parts in the same format, with the take's own gain, so that they sum to it before limiting."""
+    stems: Mapping[str, FileAudio]
+    """Parts in the same format, with the take's own gain and limiting, so that they sum to it within dither."""
     sample_rate_hz: int
     bit_depth: int
     level: LevelReport

@@ -1,1 +1,3 @@
+"""Worker processes: start, feed, watch, stop."""
+
 from __future__ import annotations

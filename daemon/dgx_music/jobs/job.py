@@ -74,6 +74,8 @@ class Job:
     finished_at: str | None
     session_path: str | None
     """The Ardour session that was written with the takes, where one was asked for; absolute."""
+    cancel_asked: bool
+    """Whether somebody wants the running job to stop."""
     takes: tuple[Take, ...]
     """The finished takes, in order; empty until the job is completed."""
 

@@ -11,7 +11,15 @@ import secrets
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from dgx_music.errors import RequestError
 from dgx_music.request.explain import explain
@@ -62,9 +70,11 @@ def _loudness(value: object) -> object:
 
 
 def _bit_depth(value: object) -> object:
-    return {"float": 32, "32f": 32, "16": 16, "24": 24, "32": 32}.get(value.lower(), value) if isinstance(
-        value, str
-    ) else value
+    return (
+        {"float": 32, "32f": 32, "16": 16, "24": 24, "32": 32}.get(value.lower(), value)
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _sample_rate(value: int) -> int:
@@ -100,7 +110,9 @@ class GenerationRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     prompt: Annotated[str, BeforeValidator(_one_line)] = Field(
-        min_length=1, max_length=2000, description="what the music should be; MusicGen is unguided without one"
+        min_length=1,
+        max_length=2000,
+        description="what the music should be; MusicGen is unguided without one",
     )
     duration: float | None = Field(None, ge=0.5, le=MAX_DURATION_S, description="length in seconds")
     bars: int | None = Field(None, ge=1, le=512, description="length in bars, exact to the sample; needs bpm")
@@ -117,10 +129,17 @@ class GenerationRequest(BaseModel):
     loop: bool = Field(default=False, description="the end runs into the beginning")
     takes: int = Field(1, ge=1, le=16, description="how many takes, made as one batch")
     seed: int = Field(
-        default_factory=lambda: secrets.randbits(62), ge=0, le=_MAX_SEED, description="take k (from 0) uses seed + k"
+        default_factory=lambda: secrets.randbits(62),
+        ge=0,
+        le=_MAX_SEED,
+        description="take k (from 0) uses seed + k",
     )
-    engine: str = Field("auto", min_length=1, max_length=64, description="auto, or an installed engine's name")
-    model: str = Field("auto", min_length=1, max_length=4096, description="auto, a model's name or a local path")
+    engine: str = Field(
+        "auto", min_length=1, max_length=64, description="auto, or an installed engine's name"
+    )
+    model: str = Field(
+        "auto", min_length=1, max_length=4096, description="auto, a model's name or a local path"
+    )
     temperature: float = Field(1.0, ge=0.1, le=2.0, description="sampling temperature")
     top_k: int = Field(250, ge=0, le=500, description="sample from the k likeliest tokens; 0 means all")
     top_p: float = Field(0.0, ge=0.0, le=1.0, description="nucleus sampling; 0 means off")
@@ -135,14 +154,18 @@ class GenerationRequest(BaseModel):
         24, description="16, 24, or 32 for float"
     )
     session: SessionTarget | None = Field(None, description="where the takes land in a running Ardour")
-    make_session: bool = Field(default=False, description="also write an Ardour session with the takes in place")
+    make_session: bool = Field(
+        default=False, description="also write an Ardour session with the takes in place"
+    )
     request_id: str | None = Field(
         None, min_length=1, max_length=200, description="the sender's own id; sent twice, done once"
     )
     priority: int = Field(0, ge=-10, le=10, description="higher goes first")
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> GenerationRequest:
+    def from_fields(
+        cls, fields: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+    ) -> GenerationRequest:
         """Build a request from a surface's fields; what the prompt says fills in what no field says.
 
         Args:
@@ -176,7 +199,9 @@ class GenerationRequest(BaseModel):
     def _check_together(self) -> GenerationRequest:
         lengths = [name for name in ("duration", "bars", "samples") if getattr(self, name) is not None]
         if len(lengths) > 1:
-            raise ValueError(f"{' and '.join(lengths)} are both given; a length is one of duration, bars, samples")
+            raise ValueError(
+                f"{' and '.join(lengths)} are both given; a length is one of duration, bars, samples"
+            )
         if self.bars is not None and self.bpm is None:
             raise ValueError("bars needs a tempo: give bpm, or write it in the prompt ('84 bpm')")
         if self.length_exact_s > MAX_DURATION_S:
@@ -184,7 +209,9 @@ class GenerationRequest(BaseModel):
                 f"the length comes to {float(self.length_exact_s):.1f} s; the longest take is {MAX_DURATION_S} s"
             )
         if self.seed + self.takes - 1 > _MAX_SEED:
-            raise ValueError(f"seed {self.seed} leaves no room for {self.takes} takes below 2^63; choose a smaller one")
+            raise ValueError(
+                f"seed {self.seed} leaves no room for {self.takes} takes below 2^63; choose a smaller one"
+            )
         return self
 
     @property

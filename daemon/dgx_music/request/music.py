@@ -70,8 +70,12 @@ class Key:
         """
         match = _KEY.match(text)
         if not match:
-            raise ValueError(f"{text!r} is not a key; write a tonic and a mode, such as 'C# minor' or 'Bb major'")
-        accidental = {"": "", "#": "#", "♯": "#", "sharp": "#", "b": "b", "♭": "b", "flat": "b"}[match[2] or ""]
+            raise ValueError(
+                f"{text!r} is not a key; write a tonic and a mode, such as 'C# minor' or 'Bb major'"
+            )
+        accidental = {"": "", "#": "#", "♯": "#", "sharp": "#", "b": "b", "♭": "b", "flat": "b"}[
+            match[2] or ""
+        ]
         mode = "minor" if (match[3] or "") in ("minor", "min", "m") else "major"
         return cls(match[1].upper() + accidental, mode)
 

@@ -1,1 +1,3 @@
+"""Regular chores, by APScheduler."""
+
 from __future__ import annotations

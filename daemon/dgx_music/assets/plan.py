@@ -1,0 +1,69 @@
+"""What is to be installed where, for the folders that were found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from dgx_music.assets.unit import UNIT_NAME, installed_command, render_unit
+from dgx_music.errors import AssetError
+from dgx_music.resources import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from dgx_music.assets.destinations import ArdourFolder, Destinations
+
+__all__ = ["Asset", "ardour_version_of", "plan_assets"]
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file to install."""
+
+    kind: str
+    """`unit`, `script` or `template`."""
+    target: Path
+    content: bytes
+    source: Path
+    """The shipped file that it comes from."""
+
+
+def plan_assets(destinations: Destinations, environ: Mapping[str, str]) -> list[Asset]:
+    """Return every file of an installation but the configuration, which is the user's from the start.
+
+    Raises:
+        AssetError: the package is incomplete, or runs without being installed.
+    """
+    unit = shipped("etc") / "systemd" / UNIT_NAME
+    text = render_unit(unit.read_text(encoding="utf-8"), installed_command(), environ)
+    assets = [Asset("unit", destinations.unit_dir / UNIT_NAME, text.encode(), unit)]
+    for folder in destinations.ardour:
+        assets += _for_ardour(folder)
+    return assets
+
+
+def ardour_version_of(template: Path) -> int:
+    """Return the major version of the oldest Ardour that reads a template: 7 for `version="7002"`.
+
+    Raises:
+        AssetError: the file is no session template.
+    """
+    try:
+        with template.open("rb") as opened:
+            _, root = next(etree.iterparse(opened, events=("start",), resolve_entities=False))
+        return int(root.get("version", "")) // 1000
+    except (etree.XMLSyntaxError, OSError, ValueError, StopIteration) as err:
+        raise AssetError(f"{template}: not an Ardour template; install DGX Music again") from err
+
+
+def _for_ardour(folder: ArdourFolder) -> Iterator[Asset]:
+    for script in sorted(shipped("lua").glob("*.lua")):
+        yield Asset("script", folder.path / "scripts" / script.name, script.read_bytes(), script)
+    for template in sorted((shipped("templates") / "sessions").glob("*/*.template")):
+        if template.stem == template.parent.name and ardour_version_of(template) <= folder.major:
+            target = folder.path / "templates" / template.stem / template.name
+            yield Asset("template", target, template.read_bytes(), template)

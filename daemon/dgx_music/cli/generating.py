@@ -1,0 +1,177 @@
+"""`dgx-music generate`: asks the running daemon, or does the job in place where none runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dgx_music.cli.looking import job_text
+from dgx_music.errors import DaemonUnreachableError, DgxMusicError, LibraryError
+from dgx_music.jobs import JobState, Source
+from dgx_music.jobs.view import job_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from dgx_music.cli.context import Cli
+    from dgx_music.instance import RunningDaemon
+    from dgx_music.jobs import Job, JobUpdate
+
+__all__ = ["generate"]
+
+
+class _JobEndedError(DgxMusicError):
+    """Raised when the job failed or was cancelled; carries the job's own code."""
+
+    def __init__(self, job: Job) -> None:
+        self.code = job.error_code or job.state.value
+        super().__init__(f"{job.id} {job.state}: {job.error_message or 'it was cancelled'}")
+
+
+def generate(cli: Cli, fields: Mapping[str, Any], *, wait: bool, output: Path | None) -> None:
+    """Submit the request, wait with a progress bar, print the result.
+
+    Raises:
+        RequestError: a field is out of bounds.
+        _JobEndedError: the job failed or was cancelled.
+    """
+    daemon = cli.running()
+    if not wait:
+        accepted = _submit_only(cli, daemon, fields)
+        cli.show(accepted, f"{accepted['job_id']}  (engine {accepted['engine']}, place {accepted['place']})")
+        return
+    with _progress_bar(quiet=cli.as_json) as report:
+        if daemon is not None:
+            job_id = _by_daemon(daemon, fields, report)
+        else:
+            job_id = asyncio.run(_in_place(cli, fields, report))
+    with cli.store() as store:
+        job = store.get(job_id)
+    if job.state is not JobState.COMPLETED:
+        raise _JobEndedError(job)
+    copies = _copy_takes(job, cli.library, output) if output is not None else []
+    data = {**job_view(job, cli.library), "copies": [str(copy) for copy in copies]}
+    text = "\n".join([job_text(job, cli), *(f"  copy     {copy}" for copy in copies)])
+    cli.show(data, text)
+
+
+def _submit_only(cli: Cli, daemon: RunningDaemon | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    if daemon is not None:
+        from dgx_music.surfaces.osc.client import OscClient  # noqa: PLC0415
+
+        with OscClient(str(daemon.osc_host), int(daemon.osc_port or 0)) as client:
+            accepted = client.generate(fields)
+    else:
+        accepted = asyncio.run(_store_for_later(cli, fields))
+    return {
+        "job_id": accepted.job_id,
+        "engine": accepted.engine,
+        "place": accepted.place,
+        "eta_s": accepted.eta_s,
+    }
+
+
+async def _store_for_later(cli: Cli, fields: Mapping[str, Any]) -> Any:
+    from dgx_music.core import open_core  # noqa: PLC0415
+
+    async with open_core(cli.config, cli.paths) as core:
+        return await core.intake.submit(fields, Source("cli"))
+
+
+def _by_daemon(daemon: RunningDaemon, fields: Mapping[str, Any], report: Callable[[float, str], None]) -> str:
+    from dgx_music.surfaces.osc.client import OscClient  # noqa: PLC0415
+
+    with OscClient(str(daemon.osc_host), int(daemon.osc_port or 0)) as client:
+        accepted = client.generate(fields)
+        _say(accepted.job_id, accepted.engine, str(fields.get("engine", "auto")))
+        try:
+            client.wait(accepted.job_id, report)
+        except KeyboardInterrupt:
+            with contextlib.suppress(DgxMusicError):
+                client.cancel(accepted.job_id)
+            raise
+        except DaemonUnreachableError as err:
+            raise DaemonUnreachableError(
+                f"{err}; {accepted.job_id} is safe in the queue and goes on when the daemon is back"
+            ) from err
+        return accepted.job_id
+
+
+async def _in_place(cli: Cli, fields: Mapping[str, Any], report: Callable[[float, str], None]) -> str:
+    from dgx_music.core import open_core  # noqa: PLC0415
+    from dgx_music.instance import InstanceLock  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    lock = InstanceLock(cli.paths, "generate")
+    # Two commands at once take turns; the lock also keeps a daemon from starting into the middle of the job.
+    await asyncio.to_thread(lock.acquire, wait=True)
+    with lock:
+        async with open_core(cli.config, cli.paths) as core:
+            accepted = await core.intake.submit(fields, Source("cli"))
+            _say(accepted.job_id, accepted.engine, str(fields.get("engine", "auto")))
+
+            def listen(update: JobUpdate) -> None:
+                if update.job.id == accepted.job_id:
+                    report(update.job.progress, update.job.step.value)
+
+            core.intake.subscribe(listen)
+            try:
+                while not (await core.intake.job(accepted.job_id)).state.final:
+                    await core.dispatcher.run_next(only=accepted.job_id)
+            except asyncio.CancelledError:
+                with contextlib.suppress(DgxMusicError):
+                    await core.intake.cancel(accepted.job_id)
+                raise KeyboardInterrupt from None
+            return accepted.job_id
+
+
+def _say(job_id: str, engine: str, wanted: str) -> None:
+    if wanted == "auto" and engine == "sketch":
+        print(
+            f"{job_id}: MusicGen is not installed here, so the procedural engine 'sketch' makes this "
+            "(./install.sh --musicgen adds MusicGen)",
+            file=sys.stderr,
+        )
+
+
+@contextmanager
+def _progress_bar(*, quiet: bool) -> Iterator[Callable[[float, str], None]]:
+    if quiet or not sys.stderr.isatty():
+        yield lambda _fraction, _step: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - wanted only where somebody looks
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description:<16}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("queued", total=1.0)
+        yield lambda fraction, step: bar.update(task, completed=fraction, description=step.replace("_", " "))
+
+
+def _copy_takes(job: Job, library: Path, folder: Path) -> list[Path]:
+    copies: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for take in job.takes:
+            source = library / take.files[0].final
+            target = folder / source.name
+            with source.open("rb") as reader, target.open("xb") as writer:
+                shutil.copyfileobj(reader, writer)
+                os.fsync(writer.fileno())
+            copies.append(target)
+    except FileExistsError as err:
+        raise LibraryError(f"{err.filename} exists and is left alone; the take is {source}") from err
+    except OSError as err:
+        raise LibraryError(f"the takes could not be copied: {err.filename}: {err.strerror}") from err
+    return copies

@@ -1,0 +1,47 @@
+"""`Core`: queue, worker and the door to them, which the daemon and a command without a daemon have in common."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dgx_music.dispatcher import Dispatcher
+from dgx_music.host.local import EngineHost
+from dgx_music.intake import Intake
+from dgx_music.jobs.store import Store
+from dgx_music.jobs.store_thread import StoreThread
+from dgx_music.jobs.updates import Updates
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from dgx_music.config import Config
+    from dgx_music.paths import Paths
+
+__all__ = ["Core", "open_core"]
+
+
+@dataclass(frozen=True)
+class Core:
+    """The parts that make jobs, wired together."""
+
+    intake: Intake
+    dispatcher: Dispatcher
+    host: EngineHost
+
+
+@contextlib.asynccontextmanager
+async def open_core(config: Config, paths: Paths) -> AsyncIterator[Core]:
+    """Open the store and the worker host. The caller holds the `InstanceLock`."""
+    async with AsyncExitStack() as ladder:
+        thread = StoreThread()
+        ladder.callback(thread.close)
+        store = await thread.call(Store, paths.database)
+        ladder.callback(store.close)
+        updates = Updates()
+        host = EngineHost(config.engine, paths.cache_dir)
+        ladder.push_async_callback(host.stop)
+        dispatcher = Dispatcher(config, paths, store, thread, updates, host)
+        yield Core(Intake(config, store, thread, updates, dispatcher), dispatcher, host)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dgx_music.errors import RequestError
+from dgx_music.request import GenerationRequest
+
+make = GenerationRequest.from_fields
+
+
+def problems(**fields):
+    with pytest.raises(RequestError) as caught:
+        make({"prompt": "a waltz", **fields})
+    return caught.value.problems
+
+
+def test_defaults_are_the_contracts():
+    request = make({"prompt": "a waltz"})
+    assert request.model_dump(exclude={"seed"}) == {
+        "prompt": "a waltz",
+        "duration": 16.0,
+        "bars": None,
+        "samples": None,
+        "bpm": None,
+        "meter": None,
+        "key": None,
+        "loop": False,
+        "takes": 1,
+        "engine": "auto",
+        "model": "auto",
+        "temperature": 1.0,
+        "top_k": 250,
+        "top_p": 0.0,
+        "cfg_coef": 3.0,
+        "continue_from": None,
+        "melody": None,
+        "loudness": -16.0,
+        "sample_rate": 48000,
+        "bit_depth": 24,
+        "session": None,
+        "make_session": False,
+        "request_id": None,
+        "priority": 0,
+    }
+    assert 0 <= request.seed < 2**63
+
+
+def test_a_seed_that_was_not_given_is_drawn_anew():
+    assert make({"prompt": "a"}).seed != make({"prompt": "a"}).seed
+
+
+def test_what_the_prompt_says_fills_in_what_no_field_says():
+    request = make({"prompt": "dusty lo-fi drums and rhodes, 84 bpm, A minor, 3/4, 8 bars"})
+    assert (request.bpm, request.key, request.meter, request.bars) == (84.0, "A minor", "3/4", 8)
+
+
+def test_an_explicit_field_wins_over_the_prompts_words():
+    request = make({"prompt": "84 bpm, A minor, 8 bars", "bpm": 90, "key": "Bb", "duration": 3})
+    assert (request.bpm, request.key, request.bars, request.duration) == (90.0, "Bb major", None, 3.0)
+
+
+def test_configured_defaults_stand_behind_given_fields():
+    request = make({"prompt": "a", "bit_depth": 16}, {"bit_depth": 24, "loudness": "ebu-r128"})
+    assert (request.bit_depth, request.loudness_target_lufs) == (16, -23.0)
+
+
+def test_bars_in_a_prompt_without_a_tempo_do_not_break_the_request():
+    assert make({"prompt": "8 bars of rest"}).duration == 16.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"prompt": "   "}, "prompt: empty; an empty prompt would switch the model's guidance off"),
+        ({"prompt": "x" * 2001}, "prompt: 'xxx"),
+        ({"prompt": 3}, "prompt: 3 cannot be used"),
+        ({"takes": 17}, "takes: 17 is not allowed; it must be at most 16"),
+        ({"takes": 0}, "it must be at least 1"),
+        ({"duration": 601}, "duration: 601 is not allowed; it must be at most 600"),
+        ({"duration": 0.1}, "it must be at least 0.5"),
+        ({"bars": 4}, "bars needs a tempo: give bpm"),
+        ({"bars": 4, "duration": 2, "bpm": 90}, "duration and bars are both given"),
+        ({"bars": 512, "bpm": 20}, "the longest take is 600 s"),
+        ({"bpm": 19}, "bpm: 19 is not allowed; it must be at least 20"),
+        ({"meter": "4/5"}, "'4/5' is not a meter; write beats/note value"),
+        ({"key": "H minor"}, "'H minor' is not a key"),
+        ({"loudness": "loud"}, "is no loudness target; give LUFS such as -16"),
+        ({"loudness": 3}, "3 LUFS is outside"),
+        ({"sample_rate": 47}, "47 Hz is not offered; choose one of 32000, 44100"),
+        ({"bit_depth": 12}, "bit_depth: 12 is not allowed; it must be 16, 24 or 32"),
+        ({"temperature": float("nan")}, "it must be a finite number"),
+        ({"seed": 2**63}, "seed: 9223372036854775808 is not allowed"),
+        ({"seed": 2**63 - 1, "takes": 2}, "leaves no room for 2 takes"),
+        ({"samples": 4.5}, "samples: 4.5 cannot be used"),
+        ({"loop": "perhaps"}, "loop: 'perhaps' cannot be used"),
+        ({"priority": 11}, "priority: 11 is not allowed"),
+        ({"session": {"position": 3}}, "session.path: missing"),
+    ],
+)
+def test_every_bound_explains_itself(fields, said):
+    found = problems(**fields)
+    assert any(said in problem for problem in found), found
+
+
+def test_an_unknown_field_is_refused_by_name_with_the_likely_one():
+    assert problems(duraton=4) == ["duraton: unknown field; did you mean 'duration'?"]
+    assert problems(zzz=1)[0].startswith("zzz: unknown field; known are prompt, duration")
+    assert problems(session={"path": "a", "tracks": 1}) == ["session.tracks: unknown field"]
+
+
+def test_all_problems_are_told_at_once():
+    assert len(problems(takes=99, bpm=3, nonsense=1)) == 3
+
+
+def test_what_ardours_lua_can_send_is_understood():
+    request = make({"prompt": "a", "samples": 480000.0, "seed": "42", "takes": 3.0, "loop": 1, "bit_depth": "float"})
+    assert (request.samples, request.seed, request.takes, request.loop, request.bit_depth) == (480000, 42, 3, True, 32)
+
+
+def test_a_stored_request_comes_back_equal():
+    request = make({"prompt": "84 bpm, 8 bars", "session": {"path": "/s", "position": 9}, "loudness": "streaming"})
+    assert GenerationRequest.model_validate_json(request.model_dump_json()) == request
+    assert GenerationRequest.model_validate(json.loads(request.model_dump_json())) == request
+
+
+@given(
+    bars=st.integers(1, 64),
+    centi_bpm=st.integers(4000, 22000),
+    beats=st.integers(1, 15),
+    note_value=st.sampled_from([2, 4, 8, 16]),
+    rate=st.sampled_from([44100, 48000, 88200, 96000]),
+)
+def test_bars_are_exact_to_the_sample(bars, centi_bpm, beats, note_value, rate):
+    exact_s = Fraction(bars * beats * 4 * 60 * 100, note_value * centi_bpm)
+    if exact_s > 600:
+        return
+    request = make(
+        {"prompt": "a", "bars": bars, "bpm": centi_bpm / 100, "meter": f"{beats}/{note_value}", "sample_rate": rate}
+    )
+    assert request.length_exact_s == exact_s
+    assert abs(request.length_samples - exact_s * rate) <= Fraction(1, 2)
+
+
+@given(st.dictionaries(st.text(max_size=12), st.none() | st.booleans() | st.integers() | st.floats() | st.text()))
+def test_no_input_raises_anything_but_a_request_error(fields):
+    try:
+        make(fields)
+    except RequestError as err:
+        assert err.problems
+        assert all(err.problems)

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ardour_session import read_session
+from dgx_music.jobs import JobState, JobStep, Source
+from dgx_music.jobs.store import NewJob, Store
+from dgx_music.library.take import StagedFile
+from dgx_music.request import GenerationRequest
+from support.core import config_with, ended, make, paths_in, running_core
+from support.takes import take
+
+pytestmark = pytest.mark.usefixtures("faulty_engines")
+
+
+def library_files(folder):
+    library = paths_in(folder).library
+    return sorted(str(path.relative_to(library)) for path in library.rglob("*") if path.is_file())
+
+
+def test_a_job_ends_with_its_takes_in_the_library_and_nothing_in_staging(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core:
+            return await make(core, takes=2, bpm=120)
+
+    job = asyncio.run(main())
+    assert (job.state, job.step, job.progress, job.attempts) == (JobState.COMPLETED, JobStep.COMPLETED, 1.0, 1)
+    assert library_files(tmp_path) == sorted(file.final for made in job.takes for file in made.files)
+    for made in job.takes:
+        for file in made.files:
+            path = paths_in(tmp_path).library / file.final
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+
+
+def test_a_session_is_written_where_one_is_asked_for(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core:
+            return await make(core, takes=2, bpm=93.5, make_session=True)
+
+    job = asyncio.run(main())
+    session = read_session(Path(job.session_path))
+    [track] = session.tracks
+    assert [len(playlist.regions) for playlist in track.playlists] == [1, 1]
+    assert track.playlist.regions[0].length_samples == job.takes[0].frames
+
+
+@pytest.mark.parametrize("engine", ["test-raises", "test-refuses"])
+def test_a_job_that_cannot_be_done_fails_with_its_reason_and_the_queue_goes_on(tmp_path, engine):
+    async def main():
+        async with running_core(tmp_path) as core:
+            return await make(core, engine), await make(core)
+
+    failed, good = asyncio.run(main())
+    assert (failed.state, failed.error_code) == (JobState.FAILED, "engine")
+    assert failed.error_message
+    assert good.state is JobState.COMPLETED
+    assert library_files(tmp_path) == [good.takes[0].files[0].final]
+
+
+def test_a_job_whose_engine_hangs_fails_with_the_time_out(tmp_path):
+    async def main():
+        config = config_with(engine={"timeout_base_s": 5, "timeout_per_audio_s": 0.1})
+        async with running_core(tmp_path, config) as core:
+            return await make(core, "test-hangs")
+
+    job = asyncio.run(main())
+    assert (job.state, job.error_code, job.attempts) == (JobState.FAILED, "engine_timeout", 1)
+
+
+def test_a_job_whose_worker_dies_is_made_again(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core:
+            return await make(core, "test-dies-once", prompt=str(tmp_path / "mark"))
+
+    job = asyncio.run(main())
+    assert (job.state, job.attempts) == (JobState.COMPLETED, 2)
+    assert len(library_files(tmp_path)) == 1
+
+
+def test_a_job_that_kills_every_worker_is_given_up_with_the_reason(tmp_path):
+    async def main():
+        async with running_core(tmp_path, config_with(engine={"max_attempts": 2})) as core:
+            return await make(core, "test-dies"), await make(core)
+
+    dead, good = asyncio.run(main())
+    assert (dead.state, dead.error_code, dead.attempts) == (JobState.FAILED, "worker_died", 2)
+    assert "ended by signal 9" in dead.error_message
+    assert good.state is JobState.COMPLETED
+
+
+def test_a_running_job_is_cancelled_and_leaves_nothing(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core:
+            generating = asyncio.Event()
+            core.intake.subscribe(lambda update: generating.set() if update.job.step == "generating" else None)
+            accepted = await core.intake.submit({"prompt": "a", "engine": "test-slow"}, Source("cli"))
+            await asyncio.wait_for(generating.wait(), 60)
+            await core.intake.cancel(accepted.job_id)
+            return await ended(core, accepted.job_id), await make(core)
+
+    cancelled, good = asyncio.run(main())
+    assert (cancelled.state, cancelled.step) == (JobState.CANCELLED, JobStep.CANCELLED)
+    assert library_files(tmp_path) == [good.takes[0].files[0].final]
+
+
+def test_a_paused_queue_starts_nothing_also_after_a_restart(tmp_path):
+    async def accept():
+        async with running_core(tmp_path) as core:
+            await core.intake.pause()
+            return (await core.intake.submit({"prompt": "a", "duration": 0.5, "engine": "test-noise"}, Source("cli"))).job_id
+
+    async def resume(job_id):
+        async with running_core(tmp_path) as core:
+            assert (await core.intake.queue()).paused
+            assert (await core.intake.job(job_id)).state is JobState.PENDING
+            await core.intake.resume()
+            return await ended(core, job_id)
+
+    assert asyncio.run(resume(asyncio.run(accept()))).state is JobState.COMPLETED
+
+
+def test_stopping_puts_the_running_job_back_into_the_queue(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core:
+            generating = asyncio.Event()
+            core.intake.subscribe(lambda update: generating.set() if update.job.step == "generating" else None)
+            accepted = await core.intake.submit({"prompt": "a", "engine": "test-slow"}, Source("cli"))
+            await asyncio.wait_for(generating.wait(), 60)
+            pid = core.host.worker_pid
+        return accepted.job_id, pid
+
+    job_id, pid = asyncio.run(main())
+    store = Store(paths_in(tmp_path).database)
+    assert store.get(job_id).state is JobState.PENDING
+    store.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+# What a crash can leave behind, and what start-up makes of it. --------------------------------------------------
+
+
+@pytest.fixture
+def crashed(tmp_path):
+    """A store with one job in processing whose two files were staged and recorded."""
+    paths = paths_in(tmp_path)
+    store = Store(paths.database)
+    request = GenerationRequest.from_fields({"prompt": "noise", "duration": 0.5, "engine": "test-noise"})
+    [(job_id, _)] = store.add([NewJob(request, Source("cli"), "test-noise")])
+    store.claim()
+    staging = paths.staging / f"{job_id}.1"
+    staging.mkdir(parents=True)
+    files = []
+    for name in ("a.wav", "a_drums.wav"):
+        content = name.encode() * 1000
+        (staging / name).write_bytes(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        stem = "drums" if "drums" in name else None
+        files.append(StagedFile(str(staging / name), f"2026/11/22/{name}", sha256, len(content), stem))
+    store.record_takes(job_id, [replace(take(0, job_id), files=tuple(files))])
+    store.close()
+    return job_id, files, paths
+
+
+def recovered(folder, job_id):
+    async def main():
+        async with running_core(folder) as core:
+            return await ended(core, job_id)
+
+    return asyncio.run(main())
+
+
+def test_recorded_takes_are_published_after_a_crash_without_making_them_again(tmp_path, crashed):
+    job_id, files, paths = crashed
+    job = recovered(tmp_path, job_id)
+    assert (job.state, job.attempts) == (JobState.COMPLETED, 1)
+    assert library_files(tmp_path) == [file.final for file in files]
+    assert not any(paths.staging.glob("*"))
+
+
+def test_a_half_published_take_is_published_whole_after_a_crash(tmp_path, crashed):
+    job_id, files, paths = crashed
+    final = paths.library / files[0].final
+    final.parent.mkdir(parents=True)
+    os.link(files[0].staged, final)
+    Path(files[0].staged).unlink()
+    assert recovered(tmp_path, job_id).attempts == 1
+    assert library_files(tmp_path) == [file.final for file in files]
+
+
+def test_a_take_whose_file_was_lost_is_made_again_and_nothing_is_left_twice(tmp_path, crashed):
+    job_id, files, paths = crashed
+    final = paths.library / files[0].final
+    final.parent.mkdir(parents=True)
+    os.link(files[0].staged, final)
+    shutil.rmtree(Path(files[1].staged).parent)
+    job = recovered(tmp_path, job_id)
+    assert (job.state, job.attempts) == (JobState.COMPLETED, 2)
+    assert library_files(tmp_path) == [job.takes[0].files[0].final]
+
+
+def test_a_damaged_staged_file_is_never_published(tmp_path, crashed):
+    job_id, files, _paths = crashed
+    Path(files[0].staged).write_bytes(b"half a fi")
+    job = recovered(tmp_path, job_id)
+    assert (job.state, job.attempts) == (JobState.COMPLETED, 2)
+    assert library_files(tmp_path) == [job.takes[0].files[0].final]
+
+
+def test_a_name_that_a_foreign_file_bears_is_not_overwritten(tmp_path, crashed):
+    job_id, files, paths = crashed
+    final = paths.library / files[1].final
+    final.parent.mkdir(parents=True)
+    final.write_text("the user's own")
+    job = recovered(tmp_path, job_id)
+    assert (job.state, job.error_code) == (JobState.FAILED, "library")
+    assert library_files(tmp_path) == [files[1].final]
+    assert final.read_text() == "the user's own"
+
+
+def test_a_job_that_was_being_cancelled_when_the_daemon_died_stays_cancelled(tmp_path):
+    store = Store(paths_in(tmp_path).database)
+    request = GenerationRequest.from_fields({"prompt": "noise", "duration": 0.5})
+    [(job_id, _)] = store.add([NewJob(request, Source("cli"), "test-noise")])
+    store.claim()
+    store.ask_cancel(job_id)
+    store.close()
+    assert recovered(tmp_path, job_id).state is JobState.CANCELLED
+
+
+@pytest.mark.slow
+def test_a_worker_killed_at_any_instant_costs_no_job_and_doubles_none(tmp_path):
+    """The worker is killed at 12 instants spread over the jobs' run; every job completes exactly once."""
+
+    async def main():
+        async with running_core(tmp_path, config_with(engine={"max_attempts": 50})) as core:
+            fields = [{"prompt": f"n{i}", "duration": 0.5, "engine": "test-noise"} for i in range(8)]
+            accepted = await core.intake.submit_batch(fields, Source("cli"))
+            moments = asyncio.Queue()
+            core.intake.subscribe(moments.put_nowait)
+            for kill in range(12):
+                for _ in range(1 + kill % 4):
+                    await asyncio.wait_for(moments.get(), 60)
+                if core.host.worker_pid is not None:
+                    os.kill(core.host.worker_pid, signal.SIGKILL)
+            return [await ended(core, item.job_id) for item in accepted]
+
+    jobs = asyncio.run(main())
+    assert {job.state for job in jobs} == {JobState.COMPLETED}
+    assert library_files(tmp_path) == sorted(job.takes[0].files[0].final for job in jobs)
+    assert sum(job.attempts for job in jobs) > len(jobs)
