@@ -342,8 +342,8 @@ propose_musicgen() {
 
 say_missing_packages() {
     local pair missing=()
-    for pair in ardour:ardour Xvfb:xvfb xdotool:xdotool ffmpeg:ffmpeg oscsend:liblo-tools sqlite3:sqlite3 \
-        lua5.3:lua5.3 luac5.3:lua5.3 shellcheck:shellcheck systemd-analyze:systemd; do
+    for pair in ardour:ardour Xvfb:xvfb xdotool:xdotool ffmpeg:ffmpeg fluidsynth:fluidsynth oscsend:liblo-tools \
+        sqlite3:sqlite3 lua:lua5.3 shellcheck:shellcheck systemd-analyze:systemd; do
         command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
     done
     [[ ${#missing[@]} -eq 0 ]] || say "tests that need these Debian packages are skipped: ${missing[*]}"
@@ -384,7 +384,7 @@ remedy() {
         printf 'free some disk space (%s MB are left for %s), then run the same command again' "$space" "$(dirname -- "$LOG")"
     elif matches "ensurepip is not|no module named '?(venv|ensurepip)"; then
         printf 'sudo apt install python3-venv (or the venv package of your Python), then run the same command again'
-    elif matches 'name resolution|failed to establish a new connection|connection (refused|reset|aborted|timed out)|network is unreachable|read timed out|connecttimeout|proxyerror|sslerror'; then
+    elif matches 'name resolution|failed to establish a new connection|connection (broken|refused|reset|aborted|timed out)|network is unreachable|read timed out|connecttimeout|proxyerror|sslerror'; then
         printf 'the Python package index cannot be reached: check the network (and https_proxy, PIP_INDEX_URL), then run the same command again'
     elif matches 'permission denied|read-only file system'; then
         printf 'check the owner of the folder named above: everything must belong to you, and no sudo is needed'

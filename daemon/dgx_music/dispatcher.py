@@ -94,7 +94,8 @@ class Dispatcher:
         """Take up what was in processing when the last process died, and clear its staging."""
         for job in await self._thread.call(self._store.processing):
             files = _files(job)
-            if files and await asyncio.to_thread(verify, files, self._library):
+            whole = await asyncio.to_thread(verify, files, self._library)
+            if files and whole:
                 _log.info("%s: its takes were finished already; publishing them", job.id)
                 await self._publish(job, None)
             else:

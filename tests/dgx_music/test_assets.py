@@ -184,7 +184,10 @@ def test_one_file_that_cannot_be_written_does_not_stop_the_others(asset, destina
 
 def test_removal_takes_only_what_is_unchanged_and_keeps_ardours_folders(asset, destinations):
     template = Asset(
-        "template", destinations.ardour[0].path / "templates" / "T" / "T.template", b"<Session/>", asset.source
+        "template",
+        destinations.ardour[0].path / "templates" / "T" / "T.template",
+        b"<Session/>",
+        asset.source,
     )
     changed = Asset("script", asset.target.with_name("two.lua"), b"two", asset.source)
     run([asset, template, changed], destinations)
@@ -199,7 +202,10 @@ def test_removal_takes_only_what_is_unchanged_and_keeps_ardours_folders(asset, d
 
 def test_a_template_folder_with_something_of_the_users_in_it_stays(asset, destinations):
     template = Asset(
-        "template", destinations.ardour[0].path / "templates" / "T" / "T.template", b"<Session/>", asset.source
+        "template",
+        destinations.ardour[0].path / "templates" / "T" / "T.template",
+        b"<Session/>",
+        asset.source,
     )
     run([template], destinations)
     note = template.target.with_name("notes.txt")
@@ -319,7 +325,9 @@ def test_the_unit_names_the_installed_command(home):
 
 
 def test_the_unit_carries_dgx_music_home_where_it_is_set():
-    text = render_unit(UNIT.read_text(), Path("/usr/bin/dgx-music"), {"DGX_MUSIC_HOME": '/srv/100% "wet"/music'})
+    text = render_unit(
+        UNIT.read_text(), Path("/usr/bin/dgx-music"), {"DGX_MUSIC_HOME": '/srv/100% "wet"/music'}
+    )
 
     assert 'Environment="DGX_MUSIC_HOME=/srv/100%% \\"wet\\"/music"' in text
 

@@ -171,7 +171,7 @@ def test_an_installation_from_first_to_last_day(machine):
         "PIP_FIND_LINKS": "",
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
     }
-    failed = machine.install(**offline, PIP_RETRIES="0", PIP_NO_CACHE_DIR="1")
+    failed = machine.install(**offline, PIP_RETRIES="1", PIP_NO_CACHE_DIR="1")
     assert failed.returncode == 1
     assert "check the network" in failed.stderr
     assert (machine.data / "venv").resolve() == venv

@@ -32,7 +32,9 @@ def crash_at(step: int, inbox: Path) -> None:
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal left
-        if event.split(".")[0] in {"open", "os"} and any(str(inbox) in str(value) for value in arguments):
+        if (event == "open" or event.startswith("os.")) and any(
+            str(inbox) in str(value) for value in arguments
+        ):
             left -= 1
             if left == 0:
                 os._exit(CRASHED)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -57,12 +56,12 @@ class DropScene:
         beside = self.failed / f"{name}.error.txt"
         await self.until(beside.exists)
         await self.idle()
-        assert os.path.lexists(self.failed / name)
+        assert name in {path.name for path in self.failed.iterdir()}
         assert not self.door.jobs
         return beside.read_text(encoding="utf-8")
 
     def waiting(self) -> list[str]:
-        return sorted(name for name in os.listdir(self.inbox) if name not in {"processing", "done", "failed"})
+        return sorted({path.name for path in self.inbox.iterdir()} - {"processing", "done", "failed"})
 
     def receipt(self, name: str, folder: Path | None = None) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(

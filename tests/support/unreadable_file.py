@@ -48,6 +48,14 @@ async def unreadable(home: Path) -> None:
         secret.write_text("open sesame")
         await scene.jobs(2)
         assert scene.prompts == ["drums", "open sesame"]
+        # Where nobody tells of a chmod (a network share), the next scan finds it.
+        late = scene.inbox / "late.txt"
+        os.close(os.open(late, os.O_CREAT, 0o000))
+        await scene.until(lambda: scene.folder.counters.denied == 2)
+        await scene.folder._incoming.disarm()
+        late.chmod(0o600)
+        late.write_text("better late")
+        await scene.jobs(3)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dgx_music.cli.context import Cli
     from dgx_music.instance import RunningDaemon
-    from dgx_music.jobs import Job, JobUpdate
+    from dgx_music.jobs import Accepted, Job, JobUpdate
 
 __all__ = ["generate"]
 
@@ -68,7 +68,7 @@ def _submit_only(cli: Cli, daemon: RunningDaemon | None, fields: Mapping[str, An
         from dgx_music.surfaces.osc.client import OscClient  # noqa: PLC0415
 
         with OscClient(str(daemon.osc_host), int(daemon.osc_port or 0)) as client:
-            accepted = client.generate(fields)
+            accepted = client.request(fields)
     else:
         accepted = asyncio.run(_store_for_later(cli, fields))
     return {
@@ -79,7 +79,7 @@ def _submit_only(cli: Cli, daemon: RunningDaemon | None, fields: Mapping[str, An
     }
 
 
-async def _store_for_later(cli: Cli, fields: Mapping[str, Any]) -> Any:
+async def _store_for_later(cli: Cli, fields: Mapping[str, Any]) -> Accepted:
     from dgx_music.core import open_core  # noqa: PLC0415
 
     async with open_core(cli.config, cli.paths) as core:
@@ -90,10 +90,12 @@ def _by_daemon(daemon: RunningDaemon, fields: Mapping[str, Any], report: Callabl
     from dgx_music.surfaces.osc.client import OscClient  # noqa: PLC0415
 
     with OscClient(str(daemon.osc_host), int(daemon.osc_port or 0)) as client:
-        accepted = client.generate(fields)
+        accepted = client.request(fields)
         _say(accepted.job_id, accepted.engine, str(fields.get("engine", "auto")))
         try:
-            client.wait(accepted.job_id, report)
+            for reply in client.events(accepted.job_id):
+                if "fraction" in reply.values:
+                    report(reply.values["fraction"], reply.values["step"])
         except KeyboardInterrupt:
             with contextlib.suppress(DgxMusicError):
                 client.cancel(accepted.job_id)

@@ -30,6 +30,7 @@ from ardour_session import (
     write_session,
 )
 from dgx_music.errors import LibraryError, RequestError
+from dgx_music.library.naming import slug
 from dgx_music.request import Meter
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def write_job_session(job: Job, library: Path) -> Path:
 
 def session_name(job: Job) -> str:
     """Return the name of a job's own session: its first words and its id."""
-    return legal_session_name(f"{_title(job, 40)} {job.id}")
+    return legal_session_name(f"{slug(job.request.prompt, 48) or 'session'}_{job.id}")
 
 
 def session_from_jobs(jobs: Sequence[Job], library: Path, name: str) -> Session:

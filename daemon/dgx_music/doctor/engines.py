@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dgx_music.doctor.check import Check, info, ok, problem, warning
 from dgx_music.engines.base import EngineSettings
 from dgx_music.engines.registry import choose_engine, engine_class, engine_names
+from dgx_music.engines.sketch.soundfont import find_fluidsynth
 from dgx_music.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from dgx_music.doctor.check import Surroundings
 
-__all__ = ["engines", "gpu"]
+__all__ = ["engines", "gpu", "instruments"]
 
 _ADD_MUSICGEN = "./install.sh --musicgen"
 _PATIENCE_S = 20
@@ -39,6 +40,19 @@ def engines(surroundings: Surroundings) -> Iterator[Check]:
         yield problem("default engine", str(err), 'set engine.default = "auto", or install that engine')
     else:
         yield ok("default engine", chosen if chosen == wanted else f"{wanted}, which is {chosen} here")
+
+
+def instruments(surroundings: Surroundings) -> Iterator[Check]:
+    """What the sketch engine plays its scores on."""
+    found = find_fluidsynth(surroundings.config.engine.soundfont)
+    if found is not None:
+        yield ok("instruments", f"FluidSynth with {found.soundfont}")
+    else:
+        yield info(
+            "instruments",
+            "the sketch engine plays its own synthesiser; a SoundFont sounds fuller",
+            "sudo apt install fluidsynth fluid-soundfont-gm",
+        )
 
 
 def gpu(_: Surroundings) -> Iterator[Check]:

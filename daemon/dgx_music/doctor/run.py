@@ -26,6 +26,7 @@ CHECKS: tuple[Callable[[Surroundings], Iterable[Check]], ...] = (
     daemon.daemon,
     daemon.worker,
     engines.engines,
+    engines.instruments,
     engines.gpu,
     installation.ardour,
     installation.assets,

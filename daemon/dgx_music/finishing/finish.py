@@ -49,7 +49,7 @@ def finish(raw: RawAudio, spec: TakeSpec) -> Master:
     stems: dict[str, FileAudio] = {}
     for name, stem in raw.stems.items():
         part = _fit(stem, raw, request) * levelled.gain
-        if request.bit_depth != 32 and float(np.abs(part).max()) > 1:
+        if request.bit_depth != 32 and max(part.max(), -part.min()) > 1:
             remark = f"Stem {name!r} alone passes full scale and is held there."
             levelled = replace(levelled, remark=f"{levelled.remark} {remark}".lstrip())
         # Each stem has its own dither: the same one would add up in their sum.
@@ -105,9 +105,10 @@ def _check(raw: RawAudio) -> None:
                 f"engine {engine} gave a {name} that is not a number at sample {bad} "
                 f"({bad / raw.sample_rate_hz:.3f} s); every sample must be finite"
             )
-        if float(np.abs(audio).max()) > _MAX_MAGNITUDE:
+        highest = float(max(audio.max(), -audio.min()))
+        if highest > _MAX_MAGNITUDE:
             raise AudioError(
-                f"engine {engine} gave a {name} with values up to {float(np.abs(audio).max()):.3g}; full scale is ±1"
+                f"engine {engine} gave a {name} with values up to {highest:.3g}; full scale is ±1"
             )
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dgx_music.finishing.limiter import limiter_gain
-from dgx_music.finishing.loudness import MIN_CLIP_S, integrated_loudness_lufs
-from dgx_music.finishing.true_peak import true_peak_dbtp, true_peak_envelope
+from dgx_music.finishing.loudness import MIN_CLIP_S, LoudnessMeter, integrated_loudness_lufs
+from dgx_music.finishing.true_peak import TruePeakMeter, true_peak_envelope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
 __all__ = ["CEILING_DBTP", "MAX_EATEN_LU", "MAX_GAIN_DB", "TOLERANCE_LU", "Levelled", "level"]
@@ -29,6 +31,7 @@ TOLERANCE_LU = 0.1
 """A take counts as on target within this."""
 _GOOD_ENOUGH_LU = 0.02
 _MAX_ROUNDS = 8
+_SECONDS_AT_ONCE = 30
 _SEAM_SAMPLES = 128
 
 
@@ -109,8 +112,28 @@ class _Limited:
 
     def eaten_lu(self, gain_db: float, gain: npt.NDArray[np.float32]) -> float:
         """Return how much of the fixed gain is not heard behind the gain curve."""
-        reached = integrated_loudness_lufs(self.audio * gain, self.sample_rate_hz, loop=self.loop)
+        if self.loop:
+            reached = integrated_loudness_lufs(self.audio * gain, self.sample_rate_hz, loop=True)
+        else:
+            meter = LoudnessMeter(self.sample_rate_hz)
+            for piece in self._pieces(gain):
+                meter.add(piece)
+            reached = meter.integrated_lufs()
         return math.inf if reached is None else self.loudness_lufs + gain_db - reached
+
+    def excess_db(self, gain: npt.NDArray[np.float32]) -> float:
+        """Return how far the true peak behind the gain curve is above the ceiling; below 0 where it is not."""
+        meter = TruePeakMeter(self.sample_rate_hz)
+        for piece in self._pieces(gain):
+            meter.add(piece)
+        peak_dbtp = meter.peak_dbtp()
+        return -math.inf if peak_dbtp is None else peak_dbtp - CEILING_DBTP
+
+    def _pieces(self, gain: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
+        """Give the take behind the gain curve piece by piece: a second copy of a long take is a lot of memory."""
+        size = _SECONDS_AT_ONCE * self.sample_rate_hz
+        for start in range(0, gain.size, size):
+            yield self.audio[:, start : start + size] * gain[start : start + size]
 
 
 def _search(
@@ -144,17 +167,12 @@ def _search(
         if not low_db < gain_db < high_db:
             gain_db = (low_db + high_db) / 2
     # A gain that moves can lift the waveform between samples a little; the limiter gets that much less room.
-    excess_db = _excess_db(limited, gain)
+    excess_db = limited.excess_db(gain)
     if excess_db > 0:
         gain = limited.gain(gain_db, CEILING_DBTP - excess_db)
-        gain = gain * _static(-max(0.0, _excess_db(limited, gain)))
+        gain = gain * _static(-max(0.0, limited.excess_db(gain)))
         eaten_lu = limited.eaten_lu(gain_db, gain)
     return gain, gain_db, eaten_lu
-
-
-def _excess_db(limited: _Limited, gain: npt.NDArray[np.float32]) -> float:
-    peak_dbtp = true_peak_dbtp(limited.audio * gain, limited.sample_rate_hz)
-    return -math.inf if peak_dbtp is None else peak_dbtp - CEILING_DBTP
 
 
 def _left_alone(outcome: str, remark: str, headroom_db: float) -> Levelled:

@@ -50,7 +50,7 @@ def true_peak_envelope(audio: npt.NDArray[np.float32], sample_rate_hz: int) -> n
             windows = np.ascontiguousarray(sliding_window_view(piece, _BLOCK + _TAPS - 1)[::_BLOCK])
             values = np.abs(windows @ matrix).reshape(rows, -1, _BLOCK).max(axis=1).ravel()[:count]
             np.maximum(between[start : start + count], values, out=between[start : start + count])
-    envelope: npt.NDArray[np.float32] = np.abs(audio).max(axis=0)
+    envelope: npt.NDArray[np.float32] = np.maximum(audio.max(axis=0), -audio.min(axis=0))
     np.maximum(envelope, between[:-1], out=envelope)
     np.maximum(envelope, between[1:], out=envelope)
     return envelope
@@ -88,7 +88,7 @@ def true_peak_dbtp(audio: npt.NDArray[np.float32], sample_rate_hz: int) -> float
 
 def sample_peak_dbfs(audio: npt.NDArray[np.float32]) -> float | None:
     """Return the highest sample magnitude of `(channels, samples)` float32; `None` for digital silence."""
-    return _decibels(float(np.abs(audio).max(initial=0.0)))
+    return _decibels(float(max(audio.max(initial=0.0), -audio.min(initial=0.0))))
 
 
 def _decibels(peak: float) -> float | None:

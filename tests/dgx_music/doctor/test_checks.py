@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from dgx_music import __version__
 from dgx_music.config import Config, InboxConfig, LibraryConfig, OscConfig
-from dgx_music.doctor import Check, Status, Surroundings, run_checks
+from dgx_music.doctor import Check, Status, Surroundings, installation, run_checks, storage, system
 from dgx_music.doctor import daemon as daemon_checks
 from dgx_music.doctor import engines as engine_checks
-from dgx_music.doctor import installation, storage, system
 from dgx_music.doctor.run import CHECKS
 from dgx_music.instance import InstanceLock
 from dgx_music.jobs import schema
@@ -57,7 +57,9 @@ def test_a_fresh_home_has_no_problem(home):
 def test_what_needs_doing_says_how(home):
     found = run_checks(surroundings())
 
-    assert [check for check in found if check.status in (Status.WARNING, Status.PROBLEM) and not check.remedy] == []
+    assert [
+        check for check in found if check.status in (Status.WARNING, Status.PROBLEM) and not check.remedy
+    ] == []
 
 
 def test_a_check_that_breaks_is_reported_and_the_next_one_runs(home):
@@ -141,14 +143,18 @@ def test_looking_at_the_drop_folder_leaves_nothing_in_it(home):
     [(499 * 1024**2, Status.PROBLEM), (4 * 1024**3, Status.WARNING), (6 * 1024**3, Status.OK)],
 )
 def test_little_disk_is_a_warning_and_very_little_a_problem(home, monkeypatch, free_bytes, status):
-    monkeypatch.setattr(storage.shutil, "disk_usage", lambda _: storage.shutil._ntuple_diskusage(1, 1, free_bytes))
+    monkeypatch.setattr(
+        storage.shutil, "disk_usage", lambda _: storage.shutil._ntuple_diskusage(1, 1, free_bytes)
+    )
 
     assert only(storage.disk(surroundings())).status is status
 
 
 def test_a_missing_package_is_named(home, monkeypatch):
     monkeypatch.setattr(
-        system.metadata, "requires", lambda _: ["numpy>=1", "surely-not-installed>=2", "torch; extra == 'musicgen'"]
+        system.metadata,
+        "requires",
+        lambda _: ["numpy>=1", "surely-not-installed>=2", "torch; extra == 'musicgen'"],
     )
 
     check = only(system.packages(surroundings()))
@@ -184,7 +190,12 @@ def test_an_encoding_other_than_utf8_is_a_warning(home):
     )
     done = subprocess.run(
         [sys.executable, "-X", "utf8=0", "-c", code],
-        env={**os.environ, "LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **os.environ,
+            "LC_ALL": "POSIX",
+            "PYTHONCOERCECLOCALE": "0",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
         capture_output=True,
         text=True,
         check=True,
@@ -196,7 +207,10 @@ def test_an_encoding_other_than_utf8_is_a_warning(home):
 def test_no_daemon_is_no_problem_while_its_port_is_free(home):
     found = list(daemon_checks.daemon(surroundings()))
 
-    assert [(check.name, check.status) for check in found] == [("daemon", Status.INFO), ("OSC port", Status.OK)]
+    assert [(check.name, check.status) for check in found] == [
+        ("daemon", Status.INFO),
+        ("OSC port", Status.OK),
+    ]
 
 
 def test_a_port_that_another_program_holds_is_a_problem(home):
@@ -232,6 +246,28 @@ def test_a_daemon_that_does_not_answer_is_a_problem(home):
     assert "restart" in check.remedy
 
 
+def test_a_running_daemon_answers_with_its_version(home, monkeypatch):
+    monkeypatch.setenv("DGX_MUSIC__OSC__PORT", "0")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind(str(home / "notify"))
+        notified.settimeout(60)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dgx_music", "daemon"],
+            env={**os.environ, "NOTIFY_SOCKET": str(home / "notify")},
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while not notified.recv(4096).startswith(b"READY=1"):
+                pass
+            check = only(daemon_checks.daemon(surroundings()))
+        finally:
+            process.terminate()
+            process.wait()
+
+    assert check.status is Status.OK
+    assert check.message.startswith(f"version {__version__}, pid {process.pid}, answers on OSC 127.0.0.1:")
+
+
 def test_the_worker_comes_up(home):
     assert only(daemon_checks.worker(surroundings())).status is Status.OK
 
@@ -257,6 +293,15 @@ def test_a_default_engine_that_is_not_there_is_a_problem(home):
     config = Config.model_validate({"engine": {"default": "hurdy-gurdy"}})
 
     assert list(engine_checks.engines(surroundings(config)))[-1].status is Status.PROBLEM
+
+
+def test_without_fluidsynth_the_packages_are_named(home, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+
+    check = only(engine_checks.instruments(surroundings()))
+
+    assert check.status is Status.INFO
+    assert "fluid-soundfont-gm" in check.remedy
 
 
 def test_a_gpu_without_torch_proposes_musicgen(home, monkeypatch, tmp_path):

@@ -11,21 +11,26 @@ from dgx_music.engines.sketch.drums import play_drums
 from dgx_music.engines.sketch.harmony import spell_chords
 from dgx_music.engines.sketch.lead import play_lead
 from dgx_music.engines.sketch.plan import make_plan
-from dgx_music.engines.sketch.score import Score
+from dgx_music.engines.sketch.score import Event, Score
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dgx_music.request import GenerationRequest
 
 __all__ = ["compose"]
 
 
-def compose(request: GenerationRequest, seed: int, brief: Brief | None = None) -> Score:
+def compose(
+    request: GenerationRequest, seed: int, brief: Brief | None = None, tick: Callable[[], None] = lambda: None
+) -> Score:
     """Write a take as a score. The same request and seed give the same score.
 
     Args:
         request: what is to be made.
         seed: the take's own.
         brief: what the prompt asks, if already read.
+        tick: called before each part is written.
     """
     brief = brief or read_brief(request.prompt)
     plan = make_plan(request, brief, seed)

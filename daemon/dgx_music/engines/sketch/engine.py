@@ -66,7 +66,7 @@ class SketchEngine:
         fluidsynth = self._fluidsynth()
         info = self._info(fluidsynth)
         brief = read_brief(request.prompt)
-        score = compose(request, take.seed, brief)
+        score = compose(request, take.seed, brief, lambda: progress(0.01))
         progress(0.02)
         made = render(
             score,

@@ -35,6 +35,9 @@ __all__ = ["SoundFontSounds"]
 _BLOCK = 64
 _EDGE = 192
 """FluidSynth counts whole milliseconds: every third block edge, 4 ms, is one."""
+_PRIMER = 24 * _EDGE
+"""Ahead of its recording each note is struck once and silenced: FluidSynth's voices keep the level of what they
+played before and glide from it, so a note's first block would depend on the note recorded before it."""
 _LATENCY = 64
 """Samples from an event on a block's edge to the first sample of its note."""
 _TAIL = {True: 2 * SAMPLE_RATE_HZ, False: 3 * SAMPLE_RATE_HZ // 2}
@@ -71,6 +74,7 @@ class SoundFontSounds:
         now = 10 * _EDGE
         for note in wanted:
             length = -(-(note.gate + _TAIL[note.drums]) // _EDGE) * _EDGE
+            now += _PRIMER + 2 * _EDGE
             slots[note] = (now, length)
             messages += _messages(note, now)
             now += length
@@ -109,6 +113,8 @@ class SoundFontSounds:
                 "--audio-file-format", "float", "--audio-file-endian", "little",
                 "--sample-rate", str(SAMPLE_RATE_HZ), "--gain", "0.5", "--reverb", "0", "--chorus", "0",
                 "-o", "synth.cpu-cores=1",
+                # Given a font that it cannot read, FluidSynth would play the system's default one instead.
+                "-o", f"synth.default-soundfont={folder / 'none'}",
                 str(self._fluidsynth.soundfont), str(folder / "notes.mid"),
             ]  # fmt: skip
             with (folder / "log").open("w+b") as log:
@@ -149,12 +155,15 @@ def _messages(note: Note, start: int) -> list[tuple[int, bytes]]:
     program = KITS[note.instrument].program if note.drums else PATCHES[note.instrument].program
     velocity = max(1, round(127 * note.velocity_step / VELOCITY_STEPS))
     gate = max(note.gate, _BLOCK) if not note.drums else SAMPLE_RATE_HZ
+    silence = [all_sound_off(other) for other in (0, _DRUM_CHANNEL)]
+    struck, released = note_on(channel, note.pitch, velocity), note_off(channel, note.pitch)
     return [
-        # What still rings of the note before is cut, in the block before this one's edge.
-        (start - 2 * _BLOCK, all_sound_off(channel)),
-        (start - _BLOCK, program_change(channel, program)),
-        (start, note_on(channel, note.pitch, velocity)),
-        (start + gate, note_off(channel, note.pitch)),
+        *((start - _PRIMER - _EDGE, message) for message in (*silence, program_change(channel, program))),
+        (start - _PRIMER, struck),
+        (start - _PRIMER // 2, released),
+        *((start - _PRIMER // 2, message) for message in silence),
+        (start, struck),
+        (start + gate, released),
     ]
 
 

@@ -39,6 +39,7 @@ _TICK_NOTES = 24
 _BLOCK = SAMPLE_RATE_HZ // 10
 _DRIFT_BLOCK = 600
 _DRIFT_BLOCKS = 8
+_DRIFT_STRIDE = 256
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ def render(
         stem = place_notes(score, part, sounds, samples, tick)
         if part in mix.drive:
             _saturate(stem, mix.drive[part])
+        tick(0.8)
         _remove_drift(stem, wrap=score.loop)
+        tick(0.85)
         if part == "lead" and mix.echo is not None:
             _echo(stem, score.sample_at(mix.echo), wrap=score.loop)
         wet = mix.wet.get(part, 0.0)
@@ -95,6 +98,7 @@ def render(
             )
         if mix.duck and part in ("bass", "chords", "pad") and kicks:
             stem *= _ducking(kicks, samples, mix.duck, wrap=score.loop)
+        tick(0.95)
         _level(stem, getattr(mix, part))
         stems[part] = stem
     if crackle:
@@ -154,11 +158,12 @@ def _remove_drift(stem: Signal, *, wrap: bool) -> None:
     total = np.cumsum(np.concatenate([before, means], axis=1), axis=1)
     # Only blocks that are over count, so that nothing is heard ahead of an onset.
     offset = (total[:, _DRIFT_BLOCKS:] - total[:, :-_DRIFT_BLOCKS]) / _DRIFT_BLOCKS
-    offset = offset.astype(np.float32)
+    offset = offset[:, : blocks + 1].astype(np.float32)
     ramp = np.linspace(0, 1, _DRIFT_BLOCK, endpoint=False, dtype=np.float32)
-    for block in range(blocks):
-        first, then = offset[:, block, np.newaxis], offset[:, block + 1, np.newaxis]
-        covered[:, block] -= first + (then - first) * ramp
+    for start in range(0, blocks, _DRIFT_STRIDE):
+        edges = offset[:, start : start + _DRIFT_STRIDE + 1, np.newaxis]
+        first, then = edges[:, :-1], edges[:, 1:]
+        covered[:, start : start + first.shape[1]] -= first + (then - first) * ramp
 
 
 def _echo(stem: Signal, delay: int, *, wrap: bool) -> None:

@@ -53,19 +53,23 @@ def test_the_same_seed_gives_the_same_samples_and_stems_that_sum(make, settings,
 
 
 def test_notes_are_cut_where_they_start(fluidsynth):
-    """A hard strike is heard within 0.4 ms of its sample, at every place in the recording."""
+    """Whatever slot a note was recorded in, it is heard at the same sample, at once."""
     sounds = SoundFontSounds(fluidsynth)
     notes = [
-        Note(drums=True, instrument="rock", pitch=37, gate=0, velocity_step=step) for step in (4, 8, 12, 16)
+        Note(drums=drums, instrument="rock" if drums else "steel", pitch=37, gate=gate, velocity_step=step)
+        for drums, gates in ((True, (0,)), (False, (5001, 12_345, 20_000)))
+        for gate in gates
+        for step in (4, 8, 12, 16)
     ]
-    notes += [
-        Note(drums=False, instrument="steel", pitch=40, gate=gate, velocity_step=16) for gate in (5001, 12345)
-    ]
-    sounds.prepare(notes, lambda: None)
+    loud = [Note(drums=True, instrument="rock", pitch=49, gate=0, velocity_step=16)]
+    heard: dict[bool, list[int]] = {True: [], False: []}
+    sounds.prepare(notes + loud, lambda: None)
     for note in notes:
         level = np.max(np.abs(sounds.sound(note)), axis=0)
-        heard = int(np.argmax(level > 0.001 * level.max()))
-        assert heard < 20, note
+        heard[note.drums].append(int(np.argmax(level > 0.02 * level.max())))
+    for places in heard.values():
+        assert max(places) - min(places) <= 12
+        assert max(places) < 240
 
 
 def test_a_notes_sound_does_not_depend_on_the_notes_recorded_beside_it(fluidsynth):
@@ -77,8 +81,7 @@ def test_a_notes_sound_does_not_depend_on_the_notes_recorded_beside_it(fluidsynt
     alone.prepare([note], lambda: None)
     beside.prepare([note, *others], lambda: None)
     first, second = alone.sound(note), beside.sound(note)
-    shared = min(first.shape[1], second.shape[1], 24_000)
-    assert np.max(np.abs(first[:, :shared] - second[:, :shared])) < 1e-4
+    assert np.array_equal(first, second)
 
 
 def test_a_failing_program_is_an_error_and_no_other_renderer_steps_in(tmp_path, ask, control, fluidsynth):

@@ -222,7 +222,7 @@ def test_without_leases_a_file_has_to_stay_the_same_for_the_settling_time(tmp_pa
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
     code = textwrap.dedent(
-        f"""
+        """
         import os
         from pathlib import Path
         from dgx_music.surfaces.dropfolder.readiness import Candidate, find_writer, inspect
@@ -234,7 +234,7 @@ def test_without_leases_a_file_has_to_stay_the_same_for_the_settling_time(tmp_pa
             print(inspect(folder, found, 0.5, now_s).value)
         """
     )
-    folder = Path("/tmp") / f"dgx-music-test-{os.getpid()}"  # noqa: S108 (pytest's own folders are closed to others)
+    folder = Path("/tmp") / f"dgx-music-test-{os.getpid()}"  # pytest's own folders are closed to others
     folder.mkdir()
     try:
         (folder / "a.txt").write_text("drums")

@@ -99,7 +99,7 @@ def test_an_empty_claim_and_strange_things_in_processing_are_no_obstacle(tmp_pat
         (job_id,) = await scene.jobs(1)
         scene.door.complete(job_id)
         await scene.until((scene.done / "beat.txt").exists)
-        assert sorted(path.name for path in processing.iterdir()) == ["a file.txt", "link"]
+        await scene.until(lambda: {path.name for path in processing.iterdir()} == {"a file.txt", "link"})
 
     run(tmp_path, scenario)
 
