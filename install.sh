@@ -182,13 +182,19 @@ remove_old_venvs() {
 # The checkout's own .venv, with the package in editable form; kind is core or dev (which holds core).
 prepare_checkout() {
     local kind="$1" musicgen="$2" python wanted target="$CHECKOUT" venv="$CHECKOUT/.venv"
-    python="$(find_python)"
     one_at_a_time "$CHECKOUT"
+    # A virtual environment that is there already is used, unless another Python is asked for.
+    if [[ -z "${PYTHON:-}" ]] && is_new_enough "$venv/bin/python"; then
+        python="$venv/bin/python"
+    else
+        python="$(find_python)"
+    fi
     [[ ! -e "$venv/.musicgen" ]] || musicgen=yes
     wanted="$(fingerprint_of_requirements "$python" "$musicgen")"
     if [[ "$(cat -- "$venv/.complete-dev" 2>/dev/null)" != "$wanted" ]] &&
         [[ "$kind" == dev || "$(cat -- "$venv/.complete-core" 2>/dev/null)" != "$wanted" ]]; then
-        if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 || ! is_new_enough "$venv/bin/python"; then
+        if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
+            [[ "$(identity "$venv/bin/python")" != "$(identity "$python")" ]]; then
             if [[ -e "$venv" && ! -e "$venv/pyvenv.cfg" && ! -e "$venv/install.log" ]]; then
                 fail "$venv is in the way: it is no virtual environment" "move it away and run the same command again"
             fi
@@ -259,7 +265,7 @@ install_into() {
 fingerprint() {
     local python="$1" musicgen="$2"
     {
-        "$python" -c 'import sys; print(sys.version, sys.base_prefix)'
+        identity "$python"
         printf '%s\n' "musicgen=$musicgen"
         cd -- "$CHECKOUT"
         find daemon ardour templates etc pyproject.toml README.md LICENSE -type f -not -name '*.pyc' -print0 |
@@ -271,7 +277,7 @@ fingerprint() {
 fingerprint_of_requirements() {
     local python="$1" musicgen="$2"
     {
-        "$python" -c 'import sys; print(sys.version, sys.base_prefix)'
+        identity "$python"
         printf '%s\n' "musicgen=$musicgen" "$CHECKOUT"
         cat -- "$CHECKOUT/pyproject.toml"
     } | sha256sum | cut -d ' ' -f 1
@@ -293,6 +299,10 @@ find_python() {
     done
     fail "no Python 3.11 or newer was found" \
         "sudo apt install python3 python3-venv (Debian 12, Ubuntu 24.04 and newer have one), or name it: PYTHON=/path/to/python3.11 ./install.sh"
+}
+
+identity() {
+    "$1" -c 'import sys; print(sys.version, sys.base_prefix)'
 }
 
 is_new_enough() {

@@ -17,6 +17,8 @@ def _own_home(tmp_path_factory, monkeypatch):
     for name in [name for name in os.environ if name.startswith(("XDG_", "DGX_MUSIC_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
+    # Compiled analysis code is shared within a run: compiling it takes some ten seconds a time.
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "numba"))
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ class EngineConfig(_Section):
     timeout_per_audio_s: float = Field(30.0, gt=0)
     max_attempts: int = Field(6, ge=1)
     soundfont: Path | None = None
+    renderer: Literal["auto", "numpy", "fluidsynth"] = "auto"
 
 
 class AudioConfig(_Section):

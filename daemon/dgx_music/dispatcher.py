@@ -192,7 +192,7 @@ class Dispatcher:
             await asyncio.to_thread(publish, _files(job), self._library)
             session = None
             if job.request.make_session:
-                session = str(await asyncio.to_thread(write_job_session, job, self._library))
+                session = str(await asyncio.to_thread(write_job_session, job, self._library, self.staging))
         except (DgxMusicError, OSError) as err:
             await asyncio.to_thread(withdraw, _files(job), self._library)
             await self._fail(job, getattr(err, "code", "io"), str(err))

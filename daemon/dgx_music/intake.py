@@ -53,7 +53,7 @@ class Intake:
         self._thread = thread
         self._updates = updates
         self._dispatcher = dispatcher
-        self._settings = EngineSettings(soundfont=config.engine.soundfont)
+        self._settings = EngineSettings(config.engine.soundfont, config.engine.renderer)
         self._defaults = {"engine": config.engine.default, **config.audio.model_dump()}
         self._engines: dict[str, tuple[float, str, Availability]] = {}
         self._waiting: list[_Waiting] = []
@@ -74,6 +74,8 @@ class Intake:
                 problems += [f"request {number}: {problem}" for problem in err.problems]
             except EngineUnavailableError as err:
                 problems.append(f"request {number}: {err}")
+            if number % 100 == 0:
+                await asyncio.sleep(0)  # let the sockets be read between the rows of a long file
         if problems:
             raise RequestError(problems)
         return await self._store_soon(new) if new else []
@@ -164,19 +166,22 @@ class Intake:
             self._dispatcher.wake()
 
     def _add(self, group: list[_Waiting]) -> list[list[Accepted] | Exception]:
-        """Store a group in one transaction; what would overfill the queue is answered with an error."""
+        """Store a group in one transaction; what would overfill the queue is answered with an error.
+
+        A request that is only sent again is never refused: its job has its place already.
+        """
         limit = self._config.queue.max_pending
         room = limit - self._store.counts()[JobState.PENDING]
         answers: list[list[Accepted] | Exception] = []
         fitting: list[NewJob] = []
         spans: list[slice] = []
         for waiting in group:
-            if len(waiting.new) > room:
+            if len(waiting.new) > room and self._store.unknown(waiting.new) > room:
                 answers.append(
                     QueueFullError(f"{limit} jobs wait already (queue.max_pending); try again later")
                 )
                 continue
-            room -= len(waiting.new)
+            room = max(0, room - len(waiting.new))
             spans.append(slice(len(fitting), len(fitting) + len(waiting.new)))
             fitting += waiting.new
             answers.append([])

@@ -8,6 +8,7 @@ the other, each on a bar line, with a marker and its own tempo and meter.
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from ardour_session import (
 )
 from dgx_music.errors import LibraryError, RequestError
 from dgx_music.library.naming import slug
+from dgx_music.library.publish import sync_folder
 from dgx_music.request import Meter
 
 if TYPE_CHECKING:
@@ -58,22 +60,33 @@ class _Placed:
     meter: Meter
 
 
-def write_job_session(job: Job, library: Path) -> Path:
+def write_job_session(job: Job, library: Path, staging: Path) -> Path:
     """Write a job's session beside its takes; return the `.ardour` file.
 
     Called again after a crash, it finds the session that it wrote: a session folder appears whole or not at all.
 
+    Args:
+        job: a job whose takes are published.
+        library: the library's root.
+        staging: on the library's file system; what a crash leaves of a half-built session stays here.
+
     Raises:
         LibraryError: the session cannot be written.
+        OSError: the same, where the file system says so.
     """
     name = session_name(job)
     folder = (library / job.takes[0].files[0].final).parent / name
-    if folder.is_dir():
-        return folder / f"{name}.ardour"
-    try:
-        return write_session(session_from_jobs([job], library, name), folder)
-    except SessionError as err:
-        raise LibraryError(f"the session {name} could not be written: {err}") from err
+    if not folder.is_dir():
+        built = staging / name
+        shutil.rmtree(built, ignore_errors=True)
+        staging.mkdir(parents=True, exist_ok=True)
+        try:
+            write_session(session_from_jobs([job], library, name), built)
+        except SessionError as err:
+            raise LibraryError(f"the session {name} could not be written: {err}") from err
+        built.rename(folder)
+        sync_folder(folder.parent)
+    return folder / f"{name}.ardour"
 
 
 def session_name(job: Job) -> str:

@@ -25,7 +25,8 @@ _PATIENCE_S = 20
 
 def engines(surroundings: Surroundings) -> Iterator[Check]:
     """Every installed engine, whether it can be used, and what a request that names none will get."""
-    settings = EngineSettings(soundfont=surroundings.config.engine.soundfont)
+    engine = surroundings.config.engine
+    settings = EngineSettings(engine.soundfont, engine.renderer)
     names = engine_names()
     for name in names:
         found = engine_class(name).availability(settings)

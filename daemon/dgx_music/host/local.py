@@ -81,7 +81,12 @@ class EngineHost:
         if self._process is not None and self._process.returncode is None:
             return
         await self.stop()
-        environ = {**os.environ, "NUMBA_CACHE_DIR": str(self._cache_dir / "numba"), "PYTHONUNBUFFERED": "1"}
+        defaults = {
+            "NUMBA_CACHE_DIR": str(self._cache_dir / "numba"),
+            # Finishing works on short blocks; on a busy machine threads that wait for each other cost more than they give.
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        environ = {**defaults, **os.environ, "PYTHONUNBUFFERED": "1"}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -131,6 +136,7 @@ class EngineHost:
                 staging=str(staging),
                 library=str(library),
                 soundfont=str(soundfont) if soundfont else None,
+                renderer=self._config.renderer,
             )
         )
         began_s = time.monotonic()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 __all__ = [
     "Cancel",
@@ -36,6 +36,7 @@ class Run:
     staging: str
     library: str
     soundfont: str | None
+    renderer: Literal["auto", "numpy", "fluidsynth"]
 
 
 @dataclass(frozen=True)

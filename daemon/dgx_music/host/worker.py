@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_IDLE_S = 0.5
+"""How long a fresh worker waits for a job before it uses the time to load what finishing needs."""
 _SHARE_OF_GENERATING = 0.9
 """How much of a take's progress bar belongs to the engine; the rest is finishing."""
 
@@ -114,10 +116,29 @@ def main() -> None:
     threading.Thread(target=line.listen, daemon=True).start()
     line.send(Ready(os.getpid()))
     engines: dict[str, Engine] = {}
+    try:
+        _serve(line.jobs.get(timeout=_IDLE_S), line, engines)
+    except queue.Empty:
+        _warm_up()
     while True:
-        run = line.jobs.get()
-        line.send(_run(run, line, engines))
-        line.forget(run.job_id)
+        _serve(line.jobs.get(), line, engines)
+
+
+def _serve(run: Run, line: _Line, engines: dict[str, Engine]) -> None:
+    line.send(_run(run, line, engines))
+    line.forget(run.job_id)
+
+
+def _warm_up() -> None:
+    """Load finishing and have its analysis compiled, so that nobody waits for it later (numba: some 10 s, once)."""
+    import numpy as np  # noqa: PLC0415
+
+    from dgx_music.finishing.analyse import analyse  # noqa: PLC0415
+    from dgx_music.finishing.finish import finish  # noqa: F401, PLC0415
+
+    click = np.zeros((1, 4 * 48_000), np.float32)
+    click[:, ::24_000] = 0.5
+    analyse(click, 48_000)
 
 
 def _run(run: Run, line: _Line, engines: dict[str, Engine]) -> Message:
@@ -126,7 +147,7 @@ def _run(run: Run, line: _Line, engines: dict[str, Engine]) -> Message:
     try:
         engine = engines.get(run.engine)
         if engine is None:
-            settings = EngineSettings(soundfont=Path(run.soundfont) if run.soundfont else None)
+            settings = EngineSettings(Path(run.soundfont) if run.soundfont else None, run.renderer)
             engine = engines[run.engine] = engine_class(run.engine)(settings)  # type: ignore[call-arg]
         specs = [TakeSpec(index, request.seed + index, request) for index in range(request.takes)]
         began_s = time.monotonic()

@@ -276,6 +276,17 @@ class Store:
         with self._read() as db:
             return self._jobs(db, wanted.order_by(jobs.c.priority.desc(), jobs.c.seq).limit(limit))
 
+    def unknown(self, new: Sequence[NewJob]) -> int:
+        """Return how many of these requests `add` would make a new job of."""
+        ids = [item.request.request_id for item in new]
+        named = {request_id for request_id in ids if request_id is not None}
+        with self._read() as db:
+            known = sum(
+                db.scalar(sa.select(sa.func.count()).where(jobs.c.request_id == request_id)) or 0
+                for request_id in named
+            )
+        return ids.count(None) + len(named) - known
+
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
         with self._read() as db:

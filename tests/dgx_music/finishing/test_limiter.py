@@ -65,3 +65,14 @@ def test_a_loops_gain_runs_through_its_seam():
     rolled = limiter_gain(np.roll(envelope, RATE // 2), RATE, ceiling=1.0, loop=True)
     assert gain[-1] < 1
     np.testing.assert_allclose(np.roll(gain, RATE // 2), rolled, atol=1e-4)
+
+
+def test_working_in_pieces_leaves_no_trace():
+    rng = np.random.default_rng(1)
+    envelope = rng.uniform(0, 0.5, 600_000).astype(np.float32)
+    envelope[rng.integers(0, envelope.size, 300)] = rng.uniform(0.5, 8, 300)
+    whole = limiter_gain(envelope, RATE, ceiling=0.8)
+    # Starting later moves every border between pieces; a second on, the start itself is forgotten.
+    later = limiter_gain(envelope[100_000:], RATE, ceiling=0.8)
+    np.testing.assert_allclose(whole[100_000 + RATE :], later[RATE:], rtol=1e-4)
+    assert (envelope * whole).max() <= 0.8 * (1 + 1e-5)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +56,7 @@ def run(tmp_path, job, config=None, during=None, hosts=None):
 def test_takes_come_back_in_order_and_lie_finished_in_staging(tmp_path, job):
     takes, progress = run(tmp_path, job("test-noise", takes=2, seed=5))
     assert [(take.index, take.seed) for take in takes] == [(0, 5), (1, 6)]
-    staged = {os.path.basename(file.staged) for take in takes for file in take.files}
+    staged = {Path(file.staged).name for take in takes for file in take.files}
     assert staged == {path.name for path in (tmp_path / "staging").iterdir()}
     fractions = [fraction for fraction, _step in progress]
     assert fractions == sorted(fractions)

@@ -42,9 +42,10 @@ def compose(
         "pad": lambda: play_pad(plan, chords),
         "lead": lambda: play_lead(plan, chords),
     }
-    events = [
-        event for part in brief.parts for event in players[part]() if event.onset < plan.length_quarters
-    ]
+    events: list[Event] = []
+    for part in brief.parts:
+        tick()
+        events += [event for event in players[part]() if event.onset < plan.length_quarters]
     return Score(
         genre=brief.genre.name,
         bpm=plan.bpm,

@@ -137,6 +137,9 @@ def _samples(length_s: Fraction, *, loop: bool) -> int:
 
 def _notes(score: Score) -> str:
     """Say on a line how the take was made."""
-    first = [chord.symbol for chord in score.chords if chord.onset < 4 * score.meter.quarters_per_bar]
-    played = ", ".join(f"{part} ({score.instruments[part]})" for part in score.parts)
-    return f"procedural sketch, no neural model; {score.genre} in {score.key}; {' | '.join(first)}; {played}"
+    said = ["procedural sketch, no neural model", f"{score.genre} in {score.key}"]
+    if any(part != "drums" for part in score.parts):
+        phrase = 4 * score.meter.quarters_per_bar
+        said.append(" | ".join(chord.symbol for chord in score.chords if chord.onset < phrase))
+    said.append(", ".join(f"{part} ({score.instruments[part]})" for part in score.parts))
+    return "; ".join(said)

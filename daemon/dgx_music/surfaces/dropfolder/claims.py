@@ -91,7 +91,11 @@ class Claims:
         due = [work for work in self._work.values() if work.due_s is not None and work.due_s <= now_s][
             :PORTION
         ]
-        await asyncio.gather(*(self._step(work) for work in due))
+        fresh = [work for work in due if not work.job_ids]
+        # Read before any of them is submitted, so that they are submitted in the order in which they came.
+        found = await asyncio.to_thread(lambda: [self._read(work.claim) for work in fresh]) if fresh else []
+        rows = {work.claim.id: read for work, read in zip(fresh, found, strict=True)}
+        await asyncio.gather(*(self._step(work, rows.get(work.claim.id, [])) for work in due))
 
     def on_update(self, update: JobUpdate) -> None:
         """Notice that a job has ended; claims of which all have are finished next."""
@@ -111,12 +115,19 @@ class Claims:
             work.due_s = _now()
             self._wake()
 
-    async def _step(self, work: _Work) -> None:
+    def _read(self, claim: Claim) -> list[dict[str, Any]] | Exception:
+        try:
+            path = self._folders.path_of(claim)
+            return read_claimed(path, self._config.max_file_bytes, self._config.max_jobs_per_file)
+        except Exception as err:  # noqa: BLE001 (one file's trouble is not the others')
+            return err
+
+    async def _step(self, work: _Work, read: list[dict[str, Any]] | Exception) -> None:
         try:
             if work.job_ids:
                 await self._finish(work)
             else:
-                await self._submit(work)
+                await self._submit(work, read)
         except StillWrittenError:
             work.due_s = _now() + max(self._config.settle_s, 0.1)
         except Exception as err:  # noqa: BLE001 (nothing is lost: it is tried again)
@@ -133,17 +144,13 @@ class Claims:
         else:
             work.delay_s = 0.0
 
-    async def _submit(self, work: _Work) -> None:
+    async def _submit(self, work: _Work, read: list[dict[str, Any]] | Exception) -> None:
         """Submit a file's jobs. For one that an earlier run may have submitted, ask for its jobs first."""
         known = await self._door.jobs_of(work.source) if work.recovered else []
         try:
-            rows = await asyncio.to_thread(
-                read_claimed,
-                self._folders.path_of(work.claim),
-                self._config.max_file_bytes,
-                self._config.max_jobs_per_file,
-            )
-            job_ids = [job.id for job in known] if len(known) == len(rows) else await self._ask(work, rows)
+            if isinstance(read, Exception):
+                raise read
+            job_ids = [job.id for job in known] if len(known) == len(read) else await self._ask(work, read)
         except (RequestError, EngineUnavailableError) as err:
             if not known:
                 await self._refuse(work, err)

@@ -1,6 +1,6 @@
 """The route table as a Lua module, so that the scripts inside Ardour and the daemon cannot disagree.
 
-`python -m dgx_music.surfaces.osc.lua_constants > ardour/lua/dgx_osc.lua` writes it anew.
+`python -m dgx_music.surfaces.osc.lua_constants > ardour/lua/shared/dgx_osc.lua` writes it anew.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from dgx_music.engines.sketch.genres import GENRES
 
 BANDS_HZ = ((20, 150), (300, 2500), (5000, 16_000))
 HOP = 480
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2)
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def features(make):
     def measure(genre):
         rows = []
         for seed in SEEDS:
-            raw = make(genre, seed=seed, duration=16)
+            raw = make(genre, seed=seed, duration=12)
             rows.append(
                 [*onset_rates(raw.audio.mean(axis=0)), *spectrum(raw.audio.mean(axis=0)), np.log2(raw.bpm)]
             )

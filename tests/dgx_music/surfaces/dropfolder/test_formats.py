@@ -255,6 +255,7 @@ def test_any_bytes_are_either_jobs_or_a_reason(name: str, data: bytes) -> None:
         | st.text(st.characters(codec="utf-8", exclude_characters="\0\r")),
     )
 )
+@settings(deadline=None)
 def test_front_matter_gives_back_what_json_quoting_wrote(fields: dict[str, Any]) -> None:
     import json
 

@@ -15,6 +15,7 @@ import pytest
 
 from dgx_music.errors import EngineUnavailableError, StoreError
 from dgx_music.jobs import Source
+from dgx_music.surfaces.dropfolder.claim import Folders
 from support.drop_scene import DropScene, drop_scene
 from support.memory_door import MemoryDoor
 
@@ -323,6 +324,18 @@ def test_stop_without_start_and_twice_is_harmless(tmp_path: Path) -> None:
         assert door.listeners == 0
 
     asyncio.run(main())
+
+
+def test_finishing_again_after_everything_was_written_changes_nothing(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    folders.create()
+    (tmp_path / "beat.txt").write_text("drums")
+    claim = folders.take("beat.txt")
+    assert claim is not None
+    answers = {".receipt.json": f"claim {claim.id}"}
+    for _ in range(2):
+        folders.finish(claim, folders.done, answers)
+        assert sorted(path.name for path in folders.done.iterdir()) == ["beat.txt", "beat.txt.receipt.json"]
 
 
 @pytest.mark.parametrize("links", ["links", "no links"])

@@ -75,6 +75,7 @@ def test_no_arguments_with_and_without_a_type_tag_string() -> None:
 MALFORMED = {
     "nothing at all": b"",
     "not a multiple of four": b"/dgx/ping\0\0\0,\0",
+    "one byte too many": message("/dgx/ping") + b"\0",
     "no slash": b"dgx/ping\0\0\0\0,\0\0\0",
     "garbage": bytes(range(128, 160)),
     "address without end": b"/dgx/ping/this/goes/on/and/on/...",
@@ -184,7 +185,9 @@ def test_a_bundle_for_later_waits_for_its_time_and_holds_nobody_else_up() -> Non
 
 def test_a_bundle_inside_another_is_never_earlier_than_the_outer_one() -> None:
     later = time.time() + 30
-    units = decode_packet(bundle(PING, bundle(message("/dgx/queue")), at=timetag(later)))
+    units = decode_packet(
+        bundle(PING, bundle(message("/dgx/queue"), at=timetag(later - 20)), at=timetag(later))
+    )
     assert len(units) == 1
     assert [m.address for m in units[0].messages] == ["/dgx/ping", "/dgx/queue"]
     assert units[0].due == pytest.approx(later, abs=0.001)

@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgx_music.errors import RequestError
@@ -74,11 +74,13 @@ def test_a_float32_means_the_decimal_that_its_sender_wrote() -> None:
     st.decimals(min_value="-99999", max_value="99999", places=1)
     | st.decimals(min_value="-10", max_value="10", places=5)
 )
+@settings(deadline=None)
 def test_every_decimal_of_up_to_six_digits_survives_a_float32(decimal: Any) -> None:
     assert float(read("ssf", "drums", "x", float(decimal)).fields["x"]) == float(decimal)
 
 
 @given(st.floats(width=32))
+@settings(deadline=None)
 def test_every_float32_stays_the_same_float32(value: float) -> None:
     read_value = float(read("ssf", "drums", "x", value).fields["x"])
     assert struct.pack(">f", read_value) == struct.pack(">f", value + 0.0) or math.isnan(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgx_music.surfaces.osc.patterns import matches
@@ -25,6 +25,7 @@ PIECES = {
 
 
 @given(st.lists(st.sampled_from(sorted(PIECES)), max_size=8), st.text("ab/c-", max_size=8))
+@settings(deadline=None)
 def test_a_pattern_matches_what_its_regular_expression_matches(pieces: list[str], address: str) -> None:
     expected = re.fullmatch("".join(PIECES[piece] for piece in pieces), address) is not None
     assert matches("".join(pieces), address) is expected

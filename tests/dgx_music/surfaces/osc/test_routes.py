@@ -14,12 +14,12 @@ from dgx_music.surfaces.osc import commands, routes
 from dgx_music.surfaces.osc.lua_constants import lua_module
 from dgx_music.surfaces.osc.routes import INCOMING, OUTGOING, markdown_table
 
-LUA_FILE = Path(__file__).parents[4] / "ardour" / "lua" / "dgx_osc.lua"
+LUA_FILE = Path(__file__).parents[4] / "ardour" / "lua" / "shared" / "dgx_osc.lua"
 
 
 def test_the_lua_file_is_the_tables() -> None:
     assert LUA_FILE.read_text(encoding="utf-8") == lua_module(), (
-        "write it anew: python -m dgx_music.surfaces.osc.lua_constants > ardour/lua/dgx_osc.lua"
+        "write it anew: python -m dgx_music.surfaces.osc.lua_constants > ardour/lua/shared/dgx_osc.lua"
     )
 
 

@@ -67,7 +67,7 @@ KITS: Mapping[str, Kit] = {
     "dusty": Kit(8, kick_hz=58, kick_sweep=2.4, kick_s=0.11, kick_click=0.12, snare_hz=175, snare_s=0.09,
                  hat_s=0.022, hat_low_hz=5200, top_hz=6500, gains={"hat": 0.8}),
     "jazz": Kit(32, kick_hz=64, kick_sweep=1.8, kick_s=0.1, kick_click=0.08, snare_hz=215, snare_s=0.08,
-                snare_body=0.4, hat_s=0.03, gains={"kick": 0.6, "snare": 0.6, "ride": 1.7, "pedal_hat": 1.4}),
+                snare_body=0.4, hat_s=0.03, gains={"kick": 0.6, "snare": 0.6, "ride": 1.3, "pedal_hat": 1.4}),
     "brushes": Kit(40, kick_hz=64, kick_sweep=1.6, kick_s=0.1, kick_click=0.05, snare_hz=200, snare_s=0.16,
                    snare_body=0.2, hat_s=0.03, top_hz=11_000, brushes=True,
                    gains={"kick": 0.7, "shaker": 1.6, "rim": 0.9}),
@@ -133,8 +133,8 @@ def _sound(kit: Kit, name: str, rng: np.random.Generator) -> Signal:
         "hat": kit.hat_s,
         "pedal_hat": kit.hat_s * 1.3,
         "open_hat": kit.hat_s * 6,
-        "ride": 0.45,
-        "crash": 0.8,
+        "ride": 0.26,
+        "crash": 0.5,
     }
     low_hz = {"ride": 4200.0, "crash": 3200.0}.get(name, kit.hat_low_hz)
     return _cymbal(times_s[name], low_hz, 0.35 if name == "ride" else 0.75, rng)
@@ -211,5 +211,8 @@ def _cymbal(time_s: float, low_hz: float, hiss: float, rng: np.random.Generator)
         turns = waves.phase(samples, frequency_hz * 1.7, float(rng.random()))
         metal += np.where(turns < 2**31, np.float32(1), np.float32(-1))
     metal = (1 - hiss) * metal / np.float32(len(_METAL)) + hiss * 0.5 * waves.noise(samples, rng)
-    ring = waves.filtered(metal, low_hz=low_hz) * waves.decay(samples, time_s)
+    # Metal sounds thin out above ten kilohertz; white noise would not.
+    ring = waves.filtered(waves.filtered(metal, low_hz=low_hz), high_hz=10_000, order=1) * waves.decay(
+        samples, time_s
+    )
     return ring + 0.4 * ring * waves.decay(samples, 0.006)
