@@ -9,6 +9,7 @@ published, without it goes back into the queue.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import time
@@ -38,6 +39,8 @@ __all__ = ["Dispatcher"]
 
 _log = logging.getLogger(__name__)
 _STORE_RETRY_S = 1.0
+_LOOK_AGAIN_S = 10.0
+"""A command that found no daemon stores its job itself; should a daemon start in that moment, nobody wakes it."""
 
 
 class Dispatcher:
@@ -119,7 +122,8 @@ class Dispatcher:
                 await self._recover_if_possible()
                 continue
             if not worked:
-                await self._wake.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), _LOOK_AGAIN_S)
 
     async def _recover_if_possible(self) -> None:
         try:

@@ -19,7 +19,7 @@ class Notifier:
         self._address = environ.get("NOTIFY_SOCKET", "")
         watchdog_us = environ.get("WATCHDOG_USEC", "")
         ours = environ.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
-        self.watchdog_interval_s = int(watchdog_us) / 2e6 if watchdog_us.isdigit() and ours else None
+        self.watchdog_interval_s = int(watchdog_us) / 2e6 if watchdog_us.strip("0").isdigit() and ours else None
         """How often to call `alive`: half of what systemd waits for; `None` where no watchdog is set."""
 
     def ready(self, status: str) -> None:
@@ -28,7 +28,8 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """Set the line that `systemctl status` shows."""
-        self._send(f"STATUS={text}")
+        # Worth nothing in comparison with the event loop, which must not wait for a reader that is behind.
+        self._send(f"STATUS={text}", patience_s=0.0)
 
     def alive(self) -> None:
         """Feed the watchdog."""
@@ -38,12 +39,13 @@ class Notifier:
         """Say that the end has begun."""
         self._send("STOPPING=1")
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str, patience_s: float = 1.0) -> None:
         if not self._address:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.settimeout(patience_s)
             try:
                 sock.sendto(text.encode(), address)
             except OSError:
-                return  # systemd is not listening any more; there is nobody to tell
+                return  # systemd is not listening (any more), or does not read; there is nobody to tell

@@ -109,8 +109,8 @@ def test_jobs_without_takes_are_refused(library):
 
 def test_the_session_beside_the_takes_is_written_once(library):
     made = job(library)
-    path = write_job_session(made, library)
+    path = write_job_session(made, library, library / ".staging")
     assert path.parent.parent == (library / made.takes[0].files[0].final).parent
     before = path.read_bytes()
-    assert write_job_session(made, library) == path
+    assert write_job_session(made, library, library / ".staging") == path
     assert path.read_bytes() == before
