@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["run_daemon"]
 
 _log = logging.getLogger(__name__)
+_CHECKPOINT_INTERVAL_S = 3600.0
 
 
 async def run_daemon(config: Config, paths: Paths, on_ready: Callable[[], None] | None = None) -> None:
@@ -57,6 +58,7 @@ async def run_daemon(config: Config, paths: Paths, on_ready: Callable[[], None] 
         ladder.push_async_callback(osc.stop)
         osc_host, osc_port = osc.address
         upkeep = Upkeep()
+        upkeep.every(_CHECKPOINT_INTERVAL_S, "checkpoint", core.checkpoint)
         if config.inbox.enabled:
             inbox = DropFolder(config.inbox, config.inbox.path or paths.inbox, library, core.intake)
             await inbox.start()

@@ -30,6 +30,12 @@ class Core:
     intake: Intake
     dispatcher: Dispatcher
     host: EngineHost
+    store: Store
+    thread: StoreThread
+
+    async def checkpoint(self) -> None:
+        """Fold the database's write-ahead log into it."""
+        await self.thread.call(self.store.checkpoint)
 
 
 @contextlib.asynccontextmanager
@@ -44,4 +50,4 @@ async def open_core(config: Config, paths: Paths) -> AsyncIterator[Core]:
         host = EngineHost(config.engine, paths.cache_dir)
         ladder.push_async_callback(host.stop)
         dispatcher = Dispatcher(config, paths, store, thread, updates, host)
-        yield Core(Intake(config, store, thread, updates, dispatcher), dispatcher, host)
+        yield Core(Intake(config, store, thread, updates, dispatcher), dispatcher, host, store, thread)

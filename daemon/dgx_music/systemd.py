@@ -18,8 +18,9 @@ class Notifier:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
         watchdog_us = environ.get("WATCHDOG_USEC", "")
+        timeout_s = int(watchdog_us) / 1e6 if watchdog_us.isdigit() else 0.0
         ours = environ.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
-        self.watchdog_interval_s = int(watchdog_us) / 2e6 if watchdog_us.strip("0").isdigit() and ours else None
+        self.watchdog_interval_s = timeout_s / 2 if timeout_s and ours else None
         """How often to call `alive`: half of what systemd waits for; `None` where no watchdog is set."""
 
     def ready(self, status: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +18,19 @@ import sqlalchemy as sa
 
 from dgx_music.errors import JobNotFoundError, JobStateError, StoreError
 from dgx_music.jobs import schema
-from dgx_music.jobs.job import Job, JobState, JobStep, Source
+from dgx_music.jobs.job import JobState, JobStep
+from dgx_music.jobs.rows import TAKE_COLUMNS, job_of, takes_of
 from dgx_music.jobs.tables import events, files, flags, jobs, takes
-from dgx_music.library.take import StagedFile, Take
-from dgx_music.request import GenerationRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["NewJob", "Store"]
+    from dgx_music.jobs.job import Job, Source
+    from dgx_music.library.take import Take
+    from dgx_music.request import GenerationRequest
 
-_TAKE_COLUMNS = tuple(field.name for field in fields(Take) if field.name != "files")
-_FILE_COLUMNS = tuple(field.name for field in fields(StagedFile))
+__all__ = ["NewJob", "Store"]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Store:
                 return False
             _forget_takes(db, job_id)
             for take in made:
-                data = {name: getattr(take, name) for name in _TAKE_COLUMNS}
+                data = {name: getattr(take, name) for name in TAKE_COLUMNS}
                 take_id = db.scalar(sa.insert(takes).values(job_id=job_id, **data).returning(takes.c.id))
                 for file in take.files:
                     db.execute(sa.insert(files).values(take_id=take_id, **asdict(file)))
@@ -226,6 +226,14 @@ class Store:
                 state = "being saved" if job.state is JobState.PROCESSING else job.state
                 raise JobStateError(f"{job_id} is {state}; only pending and running jobs can be cancelled")
             return self._get(db, job_id)
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the database, so that it doesn't grow for months."""
+        try:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+                db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sa.exc.DatabaseError as err:
+            raise StoreError(f"{self.path}: {err.orig}") from err
 
     def set_flag(self, name: str, value: str) -> None:
         """Remember a switch of the queue, such as `paused`, across restarts."""
@@ -364,8 +372,8 @@ class Store:
     def _jobs(self, db: sa.Connection, wanted: sa.Select[Any], *, recorded: bool = False) -> list[Job]:
         rows = db.execute(wanted).all()
         with_takes = [row.id for row in rows if recorded or row.state == JobState.COMPLETED]
-        made = _takes_of(db, with_takes)
-        return [_job(row, tuple(made.get(row.id, ()))) for row in rows]
+        made = takes_of(db, with_takes)
+        return [job_of(row, tuple(made.get(row.id, ()))) for row in rows]
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
@@ -408,46 +416,3 @@ def _event(
 
 def _forget_takes(db: sa.Connection, job_id: str) -> None:
     db.execute(sa.delete(takes).where(takes.c.job_id == job_id))
-
-
-def _takes_of(db: sa.Connection, job_ids: Sequence[str]) -> dict[str, list[Take]]:
-    made: dict[str, list[Take]] = {}
-    for start in range(0, len(job_ids), 500):  # SQLite bounds the number of bound values
-        part = job_ids[start : start + 500]
-        rows = db.execute(
-            sa.select(takes).where(takes.c.job_id.in_(part)).order_by(takes.c.job_id, takes.c.index)
-        ).all()
-        by_take: dict[int, list[StagedFile]] = {}
-        found = sa.select(files).join(takes, takes.c.id == files.c.take_id).where(takes.c.job_id.in_(part))
-        for row in db.execute(found.order_by(files.c.id)).mappings():
-            by_take.setdefault(row["take_id"], []).append(
-                StagedFile(**{name: row[name] for name in _FILE_COLUMNS})
-            )
-        for take_row in rows:
-            data = {name: take_row._mapping[name] for name in _TAKE_COLUMNS}  # noqa: SLF001 - SQLAlchemy's public name
-            data["neural"] = bool(data["neural"])
-            made.setdefault(take_row.job_id, []).append(
-                Take(**data, files=tuple(by_take.get(take_row.id, ())))
-            )
-    return made
-
-
-def _job(row: sa.Row[Any], made: tuple[Take, ...]) -> Job:
-    return Job(
-        id=row.id,
-        request=GenerationRequest.model_validate_json(row.request),
-        source=Source(row.source_surface, row.source_ref),
-        state=JobState(row.state),
-        step=JobStep(row.step),
-        progress=row.progress,
-        engine=row.engine,
-        attempts=row.attempts,
-        error_code=row.error_code,
-        error_message=row.error_message,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        session_path=row.session_path,
-        cancel_asked=bool(row.cancel_asked),
-        takes=made,
-    )

@@ -192,6 +192,16 @@ def test_flags_are_kept(store):
     assert store.flag("paused") == "0"
 
 
+def test_a_checkpoint_empties_the_write_ahead_log(store):
+    for _ in range(50):
+        add(store)
+    log = store.path.with_name(store.path.name + "-wal")
+    assert log.stat().st_size > 0
+    store.checkpoint()
+    assert log.stat().st_size == 0
+    assert store.counts()[JobState.PENDING] == 50
+
+
 def _claim_all(path, names):
     store = Store(path)
     while (job := store.claim()) is not None:

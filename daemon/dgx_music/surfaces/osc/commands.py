@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from dgx_music.jobs import Accepted
     from dgx_music.surfaces.door import Door
+    from dgx_music.surfaces.osc.counters import OscCounters, RateLimitedLog
     from dgx_music.surfaces.osc.decode import OscMessage, OscValue, Unit
     from dgx_music.surfaces.osc.followers import Followers
-    from dgx_music.surfaces.osc.protocol import OscCounters, RateLimitedLog
     from dgx_music.surfaces.osc.replies import Replies
     from dgx_music.surfaces.osc.routes import Route
 

@@ -14,60 +14,20 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dgx_music.surfaces.osc.counters import RateLimitedLog
 from dgx_music.surfaces.osc.decode import MalformedPacketError, Unit, decode_packet
 from dgx_music.surfaces.osc.replies import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from dgx_music.surfaces.osc.counters import OscCounters
 
-__all__ = ["Arrival", "OscCounters", "OscProtocol", "RateLimitedLog"]
+__all__ = ["Arrival", "OscProtocol"]
 
 _MAX_BACKLOG_BYTES = 64 * 1024 * 1024
 _MAX_AHEAD_S = 60.0
 _MAX_SCHEDULED = 1_000
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class OscCounters:
-    """What the listener has seen since its start."""
-
-    received: int = 0
-    """Datagrams."""
-    malformed: int = 0
-    unknown_address: int = 0
-    refused: int = 0
-    """Messages answered with /dgx/error."""
-    backlog_dropped: int = 0
-    """Datagrams dropped because too many waited."""
-    scheduled: int = 0
-    """Bundles with a future time tag."""
-    accepted: int = 0
-    sent: int = 0
-    send_failed: int = 0
-
-
-class RateLimitedLog:
-    """Writes at most one line a second for each kind of event, with the number of those left out."""
-
-    def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
-        self._logger = logger
-        self._clock = clock
-        self._last: dict[str, float] = {}
-        self._left_out: dict[str, int] = {}
-
-    def note(self, kind: str, detail: str) -> None:
-        """Log the event, unless one of its kind was logged within the last second."""
-        now = self._clock()
-        if now - self._last.get(kind, -1.0) < 1.0:
-            self._left_out[kind] = self._left_out.get(kind, 0) + 1
-            return
-        self._last[kind] = now
-        more = self._left_out.pop(kind, 0)
-        self._logger.warning(
-            "OSC %s: %s%s", kind, detail, f" (and {more} more since the last line)" if more else ""
-        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dgx_music.jobs import Job
-    from dgx_music.surfaces.osc.protocol import OscCounters
+    from dgx_music.surfaces.osc.counters import OscCounters
     from dgx_music.surfaces.osc.routes import Route
 
 __all__ = ["DatagramSender", "Endpoint", "Replies", "encode"]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from dgx_music.errors import RequestError
 from dgx_music.surfaces.osc.commands import Commands
+from dgx_music.surfaces.osc.counters import OscCounters
 from dgx_music.surfaces.osc.followers import Followers
 from dgx_music.surfaces.osc.listening import bind
-from dgx_music.surfaces.osc.protocol import OscCounters, OscProtocol
+from dgx_music.surfaces.osc.protocol import OscProtocol
 from dgx_music.surfaces.osc.replies import Replies
 
 if TYPE_CHECKING:

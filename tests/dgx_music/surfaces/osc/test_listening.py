@@ -14,7 +14,8 @@ import pytest
 from dgx_music.config import OscConfig
 from dgx_music.errors import ConfigError
 from dgx_music.surfaces.osc import OscSurface
-from dgx_music.surfaces.osc.protocol import OscCounters, OscProtocol, RateLimitedLog
+from dgx_music.surfaces.osc.counters import OscCounters, RateLimitedLog
+from dgx_music.surfaces.osc.protocol import OscProtocol
 from support.memory_door import MemoryDoor
 from support.osc_peer import LIBRARY, message, osc_scene
 
