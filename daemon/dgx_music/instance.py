@@ -41,11 +41,8 @@ class InstanceLock:
         self._role = role
         self._fd: int | None = None
 
-    def acquire(self, *, wait: bool = False) -> None:
+    def acquire(self) -> None:
         """Take the lock.
-
-        Args:
-            wait: wait for whoever holds it; otherwise refuse.
 
         Raises:
             InstanceRunningError: somebody holds it, and who.
@@ -53,7 +50,7 @@ class InstanceLock:
         self._paths.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         fd = os.open(self._paths.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
             holder = _read_record(self._paths)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import shutil
 import signal
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dgx_music.cli.looking import job_text
-from dgx_music.errors import DaemonUnreachableError, DgxMusicError, LibraryError
+from dgx_music.errors import DaemonUnreachableError, DgxMusicError, InstanceRunningError, LibraryError
 from dgx_music.jobs import JobState, Source
 from dgx_music.jobs.view import job_view
+from dgx_music.library.publish import copy_to_free_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from dgx_music.jobs import Accepted, Job, JobUpdate
 
 __all__ = ["generate"]
+
+
+_TURN_S = 0.2
+"""How often to look whether the process that works on the queue has finished."""
 
 
 class _JobEndedError(DgxMusicError):
@@ -48,7 +52,9 @@ def generate(cli: Cli, fields: Mapping[str, Any], *, wait: bool, output: Path | 
         accepted = _submit_only(cli, daemon, fields)
         cli.show(accepted, f"{accepted['job_id']}  (engine {accepted['engine']}, place {accepted['place']})")
         return
-    with _progress_bar(quiet=cli.as_json) as report:
+    with _progress_bar(quiet=cli.as_json) as report, ExitStack() as held:
+        if daemon is None:
+            daemon = _take_turn(cli, held)
         if daemon is not None:
             job_id = _by_daemon(daemon, fields, report)
         else:
@@ -107,35 +113,49 @@ def _by_daemon(daemon: RunningDaemon, fields: Mapping[str, Any], report: Callabl
         return accepted.job_id
 
 
+def _take_turn(cli: Cli, held: ExitStack) -> RunningDaemon | None:
+    """Wait until no other process works on the queue, and lock it; or return the daemon that has come up meanwhile."""
+    from dgx_music.instance import InstanceLock  # noqa: PLC0415
+
+    lock = InstanceLock(cli.paths, "generate")
+    while True:
+        try:
+            lock.acquire()
+        except InstanceRunningError:
+            daemon = cli.running()
+            if daemon is not None:
+                return daemon
+            time.sleep(_TURN_S)
+        else:
+            held.callback(lock.release)
+            return None
+
+
 async def _in_place(cli: Cli, fields: Mapping[str, Any], report: Callable[[float, str], None]) -> str:
     from dgx_music.core import open_core  # noqa: PLC0415
-    from dgx_music.instance import InstanceLock  # noqa: PLC0415
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    lock = InstanceLock(cli.paths, "generate")
-    # Two commands at once take turns; the lock also keeps a daemon from starting into the middle of the job.
-    await asyncio.to_thread(lock.acquire, wait=True)
-    with lock:
-        async with open_core(cli.config, cli.paths) as core:
-            accepted = await core.intake.submit(fields, Source("cli"))
-            _say(accepted.job_id, accepted.engine, str(fields.get("engine", "auto")))
+    async with open_core(cli.config, cli.paths) as core:
+        await core.dispatcher.recover()
+        accepted = await core.intake.submit(fields, Source("cli"))
+        _say(accepted.job_id, accepted.engine, str(fields.get("engine", "auto")))
 
-            def listen(update: JobUpdate) -> None:
-                if update.job.id == accepted.job_id:
-                    report(update.job.progress, update.job.step.value)
+        def listen(update: JobUpdate) -> None:
+            if update.job.id == accepted.job_id:
+                report(update.job.progress, update.job.step.value)
 
-            core.intake.subscribe(listen)
-            try:
-                while not (await core.intake.job(accepted.job_id)).state.final:
-                    await core.dispatcher.run_next(only=accepted.job_id)
-            except asyncio.CancelledError:
-                with contextlib.suppress(DgxMusicError):
-                    await core.intake.cancel(accepted.job_id)
-                raise KeyboardInterrupt from None
-            return accepted.job_id
+        core.intake.subscribe(listen)
+        try:
+            while not (await core.intake.job(accepted.job_id)).state.final:
+                await core.dispatcher.run_next(only=accepted.job_id)
+        except asyncio.CancelledError:
+            with contextlib.suppress(DgxMusicError):
+                await core.intake.cancel(accepted.job_id)
+            raise KeyboardInterrupt from None
+        return accepted.job_id
 
 
 def _say(job_id: str, engine: str, wanted: str) -> None:
@@ -163,17 +183,15 @@ def _progress_bar(*, quiet: bool) -> Iterator[Callable[[float, str], None]]:
 
 def _copy_takes(job: Job, library: Path, folder: Path) -> list[Path]:
     copies: list[Path] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for take in job.takes:
-            source = library / take.files[0].final
-            target = folder / source.name
-            with source.open("rb") as reader, target.open("xb") as writer:
-                shutil.copyfileobj(reader, writer)
-                os.fsync(writer.fileno())
-            copies.append(target)
-    except FileExistsError as err:
-        raise LibraryError(f"{err.filename} exists and is left alone; the take is {source}") from err
-    except OSError as err:
-        raise LibraryError(f"the takes could not be copied: {err.filename}: {err.strerror}") from err
+    for take in job.takes:
+        source = library / take.files[0].final
+        target = folder / source.name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            copy_to_free_name(source, target)
+        except FileExistsError as err:
+            raise LibraryError(f"{target} exists and is left alone; the take is {source}") from err
+        except OSError as err:
+            raise LibraryError(f"{target}: cannot be written: {err.strerror}; the take is {source}") from err
+        copies.append(target)
     return copies

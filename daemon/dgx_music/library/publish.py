@@ -115,26 +115,34 @@ def _publish_one(file: StagedFile, staged: Path, final: Path) -> None:
     except OSError as err:
         if err.errno not in _NO_LINKS:
             raise
-        _copy(file, staged, final)
+        if not _holds(staged, file):
+            raise LibraryError(f"{staged}: is not what was staged: its size or hash differs") from err
+        # No links here, so the library gets a copy; the name being taken is judged below.
+        with contextlib.suppress(FileExistsError):
+            copy_to_free_name(staged, final)
     if not _holds(final, file):
         raise LibraryError(
             f"{final}: the name is taken by another file, which is left as it is; the take is at {staged}"
         )
 
 
-def _copy(file: StagedFile, staged: Path, final: Path) -> None:
-    """Publish by copying, where staging folder and library cannot share a file."""
-    part = final.with_name(f".{final.name}.part")
+def copy_to_free_name(source: Path, target: Path) -> None:
+    """Copy a file so that the target appears whole or not at all, and never in another file's place.
+
+    Raises:
+        FileExistsError: the target is there already; it is left alone.
+        LibraryError: the file system can do neither links nor safe renames.
+        OSError: the copy cannot be written.
+    """
+    part = target.with_name(f".{target.name}.part")
     part.unlink(missing_ok=True)
     try:
-        with staged.open("rb") as source, part.open("xb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-            target.flush()
-            os.fsync(target.fileno())
-        if not _holds(part, file):
-            raise LibraryError(f"{staged}: is not what was staged: its size or hash differs")
-        with contextlib.suppress(FileExistsError):
-            _rename_to_free_name(part, final)
+        with source.open("rb") as reader, part.open("xb") as writer:
+            shutil.copyfileobj(reader, writer, 1 << 20)
+            writer.flush()
+            os.fsync(writer.fileno())
+        _rename_to_free_name(part, target)
+        sync_folder(target.parent)
     finally:
         part.unlink(missing_ok=True)
 
