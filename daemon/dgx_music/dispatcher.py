@@ -17,7 +17,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dgx_music.delivery.session import write_job_session
 from dgx_music.errors import DgxMusicError, EngineTimeoutError, StoreError, WorkerDiedError
 from dgx_music.host.local import JobCancelledError, JobFailedError
 from dgx_music.jobs import JobState, JobStep, JobUpdate
@@ -196,7 +195,7 @@ class Dispatcher:
             await asyncio.to_thread(publish, _files(job), self._library)
             session = None
             if job.request.make_session:
-                session = str(await asyncio.to_thread(write_job_session, job, self._library, self.staging))
+                session = str(await asyncio.to_thread(self._write_session, job))
         except (DgxMusicError, OSError) as err:
             await asyncio.to_thread(withdraw, _files(job), self._library)
             await self._fail(job, getattr(err, "code", "io"), str(err))
@@ -206,6 +205,11 @@ class Dispatcher:
             loudness = "silent" if take.loudness_lufs is None else f"{take.loudness_lufs:.1f} LUFS"
             _log.info("%s: take %d is %s (%s)", job.id, take.index + 1, take.files[0].final, loudness)
         self._tell(done, "completed")
+
+    def _write_session(self, job: Job) -> Path:
+        from dgx_music.delivery.session import write_job_session  # noqa: PLC0415 - lxml: few jobs want it
+
+        return write_job_session(job, self._library, self.staging)
 
     async def _fail(self, job: Job, code: str, message: str) -> None:
         _log.warning("%s: failed: %s", job.id, message)

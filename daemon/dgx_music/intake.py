@@ -186,8 +186,9 @@ class Intake:
             fitting += waiting.new
             answers.append([])
         stored = self._store.add(fitting) if fitting else []
+        costs = {name: self._store.seconds_per_audio_second(name) for name in {item.engine for item in fitting}}
         accepted = [
-            self._accepted(item, job_id, known=known)
+            self._accepted(item, job_id, costs[item.engine], known=known)
             for item, (job_id, known) in zip(fitting, stored, strict=True)
         ]
         for place, span in zip(
@@ -196,9 +197,8 @@ class Intake:
             answers[place] = accepted[span]
         return answers
 
-    def _accepted(self, item: NewJob, job_id: str, *, known: bool) -> Accepted:
+    def _accepted(self, item: NewJob, job_id: str, cost: float | None, *, known: bool) -> Accepted:
         place, audio_s = self._store.ahead(job_id)
-        cost = self._store.seconds_per_audio_second(item.engine)
         return Accepted(
             job_id=job_id,
             request_id=item.request.request_id or job_id,

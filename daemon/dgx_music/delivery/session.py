@@ -176,7 +176,7 @@ def _tempo_map(placed: Sequence[_Placed]) -> TempoMap:
 
 
 def _take_track(job: Job, library: Path, start: int, names: set[str]) -> Track:
-    name = _unused(f"[{job.engine}] {_title(job, 60)}", names)
+    name = _unused(f"[{job.engine}] {_title(job, 28)}", names)
     playlists = tuple(
         Playlist(
             f"{name} take {take.index + 1}",
@@ -230,7 +230,8 @@ def _region(name: str, take: Take, file: StagedFile, library: Path, start: int) 
 
 
 def _title(job: Job, length: int) -> str:
-    words = job.request.prompt.replace("/", "-").replace(":", " ")
+    """Return the prompt's first clause, short enough for a track header."""
+    words = job.request.prompt.split(",")[0].replace("/", "-").replace(":", " ").strip() or "take"
     return legal_track_name(words if len(words) <= length else words[:length].rsplit(" ", 1)[0])
 
 

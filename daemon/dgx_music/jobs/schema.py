@@ -27,8 +27,9 @@ HEAD = "0001"
 def connect(path: Path) -> sa.Engine:
     """Open a database whose schema is current, making it first where there is none.
 
-    Write-ahead log, every commit synced (an accepted job survives a power cut), 5 s of patience for a lock,
-    foreign keys on. Transactions with the execution option `write` take the write lock at once.
+    Write-ahead log, 5 s of patience for a lock, foreign keys on. Transactions with the execution option `write`
+    take the write lock at once, and their commit is synced (an accepted job survives a power cut), unless
+    `synced` is false: such a change survives the death of every process, and is synced with the next that is.
 
     Raises:
         StoreError: the schema is newer or older than the program, or the file cannot be used.
@@ -129,11 +130,14 @@ def _on_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> No
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 5000")
     cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 
 
 def _on_begin(connection: sa.Connection) -> None:
-    write = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("write", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options.get('synced', True) else 'NORMAL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

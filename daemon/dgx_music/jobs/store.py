@@ -107,7 +107,7 @@ class Store:
         if only is not None:
             wanted = wanted.where(queue.c.id == only)
         wanted = wanted.order_by(queue.c.priority.desc(), queue.c.seq).limit(1)
-        with self._write() as db:
+        with self._write(synced=False) as db:  # a power cut would only make it pending again
             row = db.execute(
                 sa.update(jobs)
                 .where(jobs.c.seq == wanted.scalar_subquery())
@@ -127,7 +127,7 @@ class Store:
 
     def set_step(self, job_id: str, step: JobStep, progress: float) -> None:
         """Note that a processing job has come to another step."""
-        with self._write() as db:
+        with self._write(synced=False) as db:
             row = db.execute(
                 sa.update(jobs)
                 .where(jobs.c.id == job_id, jobs.c.state == JobState.PROCESSING)
@@ -376,8 +376,8 @@ class Store:
         return [job_of(row, tuple(made.get(row.id, ()))) for row in rows]
 
     @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
-        with self._connection(write=True) as db:
+    def _write(self, *, synced: bool = True) -> Iterator[sa.Connection]:
+        with self._connection(write=True, synced=synced) as db:
             yield db
 
     @contextmanager
@@ -386,9 +386,9 @@ class Store:
             yield db
 
     @contextmanager
-    def _connection(self, *, write: bool) -> Iterator[sa.Connection]:
+    def _connection(self, *, write: bool, synced: bool = True) -> Iterator[sa.Connection]:
         try:
-            with self._engine.connect().execution_options(write=write) as db, db.begin():
+            with self._engine.connect().execution_options(write=write, synced=synced) as db, db.begin():
                 yield db
         except sa.exc.DatabaseError as err:
             raise StoreError(f"{self.path}: {err.orig}") from err
