@@ -186,7 +186,9 @@ class Intake:
             fitting += waiting.new
             answers.append([])
         stored = self._store.add(fitting) if fitting else []
-        costs = {name: self._store.seconds_per_audio_second(name) for name in {item.engine for item in fitting}}
+        costs = {
+            name: self._store.seconds_per_audio_second(name) for name in {item.engine for item in fitting}
+        }
         accepted = [
             self._accepted(item, job_id, costs[item.engine], known=known)
             for item, (job_id, known) in zip(fitting, stored, strict=True)

@@ -17,7 +17,9 @@ def test_the_default_address_is_the_machine_itself():
 def test_the_file_sets_and_the_environment_overrides(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text('[osc]\nport = 7777\n[audio]\nloudness = "ebu-r128"\n')
-    config = load_config(path, {"DGX_MUSIC__OSC__PORT": "8888", "DGX_MUSIC__INBOX__OBSERVER": "polling", "HOME": "/"})
+    config = load_config(
+        path, {"DGX_MUSIC__OSC__PORT": "8888", "DGX_MUSIC__INBOX__OBSERVER": "polling", "HOME": "/"}
+    )
     assert (config.osc.port, config.audio.loudness, config.inbox.observer) == (8888, "ebu-r128", "polling")
 
 

@@ -32,7 +32,12 @@ def test_a_job_ends_with_its_takes_in_the_library_and_nothing_in_staging(tmp_pat
             return await make(core, takes=2, bpm=120)
 
     job = asyncio.run(main())
-    assert (job.state, job.step, job.progress, job.attempts) == (JobState.COMPLETED, JobStep.COMPLETED, 1.0, 1)
+    assert (job.state, job.step, job.progress, job.attempts) == (
+        JobState.COMPLETED,
+        JobStep.COMPLETED,
+        1.0,
+        1,
+    )
     assert library_files(tmp_path) == sorted(file.final for made in job.takes for file in made.files)
     for made in job.takes:
         for file in made.files:
@@ -100,7 +105,9 @@ def test_a_running_job_is_cancelled_and_leaves_nothing(tmp_path):
     async def main():
         async with running_core(tmp_path) as core:
             generating = asyncio.Event()
-            core.intake.subscribe(lambda update: generating.set() if update.job.step == "generating" else None)
+            core.intake.subscribe(
+                lambda update: generating.set() if update.job.step == "generating" else None
+            )
             accepted = await core.intake.submit({"prompt": "a", "engine": "test-slow"}, Source("cli"))
             await asyncio.wait_for(generating.wait(), 60)
             await core.intake.cancel(accepted.job_id)
@@ -115,7 +122,11 @@ def test_a_paused_queue_starts_nothing_also_after_a_restart(tmp_path):
     async def accept():
         async with running_core(tmp_path) as core:
             await core.intake.pause()
-            return (await core.intake.submit({"prompt": "a", "duration": 0.5, "engine": "test-noise"}, Source("cli"))).job_id
+            return (
+                await core.intake.submit(
+                    {"prompt": "a", "duration": 0.5, "engine": "test-noise"}, Source("cli")
+                )
+            ).job_id
 
     async def resume(job_id):
         async with running_core(tmp_path) as core:
@@ -131,7 +142,9 @@ def test_stopping_puts_the_running_job_back_into_the_queue(tmp_path):
     async def main():
         async with running_core(tmp_path) as core:
             generating = asyncio.Event()
-            core.intake.subscribe(lambda update: generating.set() if update.job.step == "generating" else None)
+            core.intake.subscribe(
+                lambda update: generating.set() if update.job.step == "generating" else None
+            )
             accepted = await core.intake.submit({"prompt": "a", "engine": "test-slow"}, Source("cli"))
             await asyncio.wait_for(generating.wait(), 60)
             pid = core.host.worker_pid

@@ -43,7 +43,12 @@ def test_a_second_process_is_refused_with_the_firsts_pid(tmp_path, holder):
 
 def test_the_holder_is_found_with_its_address(tmp_path, holder):
     found = find_running(paths_in(tmp_path))
-    assert (found.pid, found.role, found.osc_host, found.osc_port) == (holder.pid, "daemon", "127.0.0.1", 7400)
+    assert (found.pid, found.role, found.osc_host, found.osc_port) == (
+        holder.pid,
+        "daemon",
+        "127.0.0.1",
+        7400,
+    )
 
 
 def test_the_lock_of_a_killed_process_is_free_and_its_record_not_believed(tmp_path, holder):

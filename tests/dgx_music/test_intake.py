@@ -6,7 +6,13 @@ import sqlite3
 import pytest
 
 from dgx_music.core import open_core
-from dgx_music.errors import EngineUnavailableError, JobNotFoundError, QueueFullError, RequestError, StoreError
+from dgx_music.errors import (
+    EngineUnavailableError,
+    JobNotFoundError,
+    QueueFullError,
+    RequestError,
+    StoreError,
+)
 from dgx_music.jobs import JobState, Source
 from support.core import config_with, paths_in
 
@@ -39,7 +45,9 @@ def test_an_accepted_request_is_on_disk_before_it_is_answered(tmp_path):
 
 def test_a_request_sent_twice_is_done_once(tmp_path):
     async def work(core):
-        return await asyncio.gather(*(core.intake.submit({**NOISE, "request_id": "r"}, CLI) for _ in range(5)))
+        return await asyncio.gather(
+            *(core.intake.submit({**NOISE, "request_id": "r"}, CLI) for _ in range(5))
+        )
 
     answers = within(tmp_path, work)
     assert len({answer.job_id for answer in answers}) == 1
@@ -70,8 +78,12 @@ def test_an_engine_that_is_missing_or_unusable_is_refused_and_never_replaced(tmp
 
 def test_an_engine_that_cannot_hear_refuses_audio_to_continue(tmp_path):
     async def work(core):
-        with pytest.raises(RequestError, match="continue_from: engine 'sketch' cannot hear audio; MusicGen can"):
-            await core.intake.submit({"prompt": "a", "engine": "sketch", "continue_from": {"path": "/a.wav"}}, CLI)
+        with pytest.raises(
+            RequestError, match="continue_from: engine 'sketch' cannot hear audio; MusicGen can"
+        ):
+            await core.intake.submit(
+                {"prompt": "a", "engine": "sketch", "continue_from": {"path": "/a.wav"}}, CLI
+            )
 
     within(tmp_path, work)
 

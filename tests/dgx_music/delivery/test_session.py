@@ -19,7 +19,9 @@ def library(tmp_path):
     return tmp_path / "library"
 
 
-def job(library, number=0, takes=1, stems=(), frames=480_000, rate=48_000, prompt="warm: pad / keys", **facts):
+def job(
+    library, number=0, takes=1, stems=(), frames=480_000, rate=48_000, prompt="warm: pad / keys", **facts
+):
     job_id = f"gen_{number:012x}"
     made = [take(i, job_id, stems, frames=frames, sample_rate_hz=rate, **facts) for i in range(takes)]
     for one in made:

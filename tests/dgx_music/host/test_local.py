@@ -71,7 +71,9 @@ def test_a_worker_that_dies_says_how(tmp_path, job):
 def test_a_hung_engine_is_killed_after_a_time_out_that_explains_itself(tmp_path, job):
     config = EngineConfig(timeout_base_s=1.5, timeout_per_audio_s=1.0)
     hosts = []
-    with pytest.raises(EngineTimeoutError, match=r"test-hangs was stopped after 2 s: 2 s and 1 s for each of 1 × 0.5 s"):
+    with pytest.raises(
+        EngineTimeoutError, match=r"test-hangs was stopped after 2 s: 2 s and 1 s for each of 1 × 0.5 s"
+    ):
         run(tmp_path, job("test-hangs"), config, hosts=hosts)
     assert hosts[0].worker_pid is None
 
@@ -96,7 +98,10 @@ def test_cancelling_one_job_leaves_the_worker_fit_for_the_next(tmp_path, job):
         try:
             with pytest.raises(JobCancelledError):
                 await host.run(
-                    slow, tmp_path / "staging", tmp_path / "library", lambda _fraction, _step: host.cancel(slow.id)
+                    slow,
+                    tmp_path / "staging",
+                    tmp_path / "library",
+                    lambda _fraction, _step: host.cancel(slow.id),
                 )
             pid = host.worker_pid
             takes = await host.run(noise, tmp_path / "staging", tmp_path / "library", lambda *_: None)

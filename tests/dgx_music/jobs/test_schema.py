@@ -19,9 +19,14 @@ def describe(engine):
         return {
             name: {
                 "columns": [tuple(row)[1:] for row in db.execute(sa.text(f"PRAGMA table_xinfo('{name}')"))],
-                "keys": [tuple(row)[2:5] for row in db.execute(sa.text(f"PRAGMA foreign_key_list('{name}')"))],
+                "keys": [
+                    tuple(row)[2:5] for row in db.execute(sa.text(f"PRAGMA foreign_key_list('{name}')"))
+                ],
                 "indices": sorted(
-                    (row[2], tuple(column[2] for column in db.execute(sa.text(f"PRAGMA index_info('{row[1]}')"))))
+                    (
+                        row[2],
+                        tuple(column[2] for column in db.execute(sa.text(f"PRAGMA index_info('{row[1]}')"))),
+                    )
                     for row in db.execute(sa.text(f"PRAGMA index_list('{name}')"))
                 ),
             }

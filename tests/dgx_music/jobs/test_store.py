@@ -44,7 +44,9 @@ def test_every_field_of_the_request_is_a_column(store):
     assert set(REQUEST_COLUMNS) == set(GenerationRequest.model_fields)
     add(store, bpm=93.5, bars=4, top_k=99)
     with sqlite3.connect(store.path) as db:
-        row = db.execute("SELECT req_prompt, req_bpm, req_bars, req_top_k, req_loop, req_key FROM jobs").fetchone()
+        row = db.execute(
+            "SELECT req_prompt, req_bpm, req_bars, req_top_k, req_loop, req_key FROM jobs"
+        ).fetchone()
     assert row == ("a", 93.5, 4, 99, 0, None)
 
 

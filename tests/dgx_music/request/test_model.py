@@ -118,12 +118,22 @@ def test_all_problems_are_told_at_once():
 
 
 def test_what_ardours_lua_can_send_is_understood():
-    request = make({"prompt": "a", "samples": 480000.0, "seed": "42", "takes": 3.0, "loop": 1, "bit_depth": "float"})
-    assert (request.samples, request.seed, request.takes, request.loop, request.bit_depth) == (480000, 42, 3, True, 32)
+    request = make(
+        {"prompt": "a", "samples": 480000.0, "seed": "42", "takes": 3.0, "loop": 1, "bit_depth": "float"}
+    )
+    assert (request.samples, request.seed, request.takes, request.loop, request.bit_depth) == (
+        480000,
+        42,
+        3,
+        True,
+        32,
+    )
 
 
 def test_a_stored_request_comes_back_equal():
-    request = make({"prompt": "84 bpm, 8 bars", "session": {"path": "/s", "position": 9}, "loudness": "streaming"})
+    request = make(
+        {"prompt": "84 bpm, 8 bars", "session": {"path": "/s", "position": 9}, "loudness": "streaming"}
+    )
     assert GenerationRequest.model_validate_json(request.model_dump_json()) == request
     assert GenerationRequest.model_validate(json.loads(request.model_dump_json())) == request
 
@@ -140,13 +150,21 @@ def test_bars_are_exact_to_the_sample(bars, centi_bpm, beats, note_value, rate):
     if exact_s > 600:
         return
     request = make(
-        {"prompt": "a", "bars": bars, "bpm": centi_bpm / 100, "meter": f"{beats}/{note_value}", "sample_rate": rate}
+        {
+            "prompt": "a",
+            "bars": bars,
+            "bpm": centi_bpm / 100,
+            "meter": f"{beats}/{note_value}",
+            "sample_rate": rate,
+        }
     )
     assert request.length_exact_s == exact_s
     assert abs(request.length_samples - exact_s * rate) <= Fraction(1, 2)
 
 
-@given(st.dictionaries(st.text(max_size=12), st.none() | st.booleans() | st.integers() | st.floats() | st.text()))
+@given(
+    st.dictionaries(st.text(max_size=12), st.none() | st.booleans() | st.integers() | st.floats() | st.text())
+)
 def test_no_input_raises_anything_but_a_request_error(fields):
     told = ["nothing to tell"]
     try:

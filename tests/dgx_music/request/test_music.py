@@ -23,7 +23,8 @@ def test_a_key_reads_what_it_writes(letter, accidental, mode):
 
 
 @pytest.mark.parametrize(
-    ("text", "pitch_class"), [("C", 0), ("B", 11), ("Bb", 10), ("B#", 0), ("Cb", 11), ("F# minor", 6), ("ebm", 3)]
+    ("text", "pitch_class"),
+    [("C", 0), ("B", 11), ("Bb", 10), ("B#", 0), ("Cb", 11), ("F# minor", 6), ("ebm", 3)],
 )
 def test_pitch_classes(text, pitch_class):
     assert Key.parse(text).pitch_class == pitch_class

@@ -47,14 +47,22 @@ def test_a_key_is_read_only_where_there_is_no_doubt(prompt, key):
 
 @pytest.mark.parametrize(
     ("prompt", "meter"),
-    [("a waltz in 3/4", "3/4"), ("7/8 groove", "7/8"), ("24/7 radio", None), ("99/4", None), ("2026/11/22", None)],
+    [
+        ("a waltz in 3/4", "3/4"),
+        ("7/8 groove", "7/8"),
+        ("24/7 radio", None),
+        ("99/4", None),
+        ("2026/11/22", None),
+    ],
 )
 def test_a_meter_is_read_where_it_can_be_one(prompt, meter):
     found = read_prompt(prompt).meter
     assert (str(found) if found else None) == meter
 
 
-@pytest.mark.parametrize(("prompt", "bars"), [("8 bars", 8), ("a 4-bar loop", 4), ("12 bar blues", 12), ("bars", None)])
+@pytest.mark.parametrize(
+    ("prompt", "bars"), [("8 bars", 8), ("a 4-bar loop", 4), ("12 bar blues", 12), ("bars", None)]
+)
 def test_bars_are_read(prompt, bars):
     assert read_prompt(prompt).bars == bars
 
