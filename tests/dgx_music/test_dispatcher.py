@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ardour_session import read_session
+from dgx_music import dispatcher
 from dgx_music.jobs import JobState, JobStep, Source
 from dgx_music.jobs.store import NewJob, Store
 from dgx_music.library.take import StagedFile
@@ -156,6 +157,21 @@ def test_stopping_puts_the_running_job_back_into_the_queue(tmp_path):
     store.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_job_that_another_process_stored_is_found_though_nobody_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(dispatcher, "_LOOK_AGAIN_S", 0.1)
+
+    async def main():
+        async with running_core(tmp_path) as core:
+            await make(core)  # now the dispatcher has nothing to do and waits
+            store = Store(paths_in(tmp_path).database)
+            request = GenerationRequest.from_fields({"prompt": "noise", "duration": 0.5})
+            [(job_id, _)] = store.add([NewJob(request, Source("cli"), "test-noise")])
+            store.close()
+            return await ended(core, job_id)
+
+    assert asyncio.run(main()).state is JobState.COMPLETED
 
 
 # What a crash can leave behind, and what start-up makes of it. --------------------------------------------------

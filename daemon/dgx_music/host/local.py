@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -81,12 +82,7 @@ class EngineHost:
         if self._process is not None and self._process.returncode is None:
             return
         await self.stop()
-        defaults = {
-            "NUMBA_CACHE_DIR": str(self._cache_dir / "numba"),
-            # Finishing works on short blocks; on a busy machine threads that wait for each other cost more than they give.
-            "OPENBLAS_NUM_THREADS": "1",
-        }
-        environ = {**defaults, **os.environ, "PYTHONUNBUFFERED": "1"}
+        environ = await asyncio.to_thread(self._worker_environment)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -170,6 +166,19 @@ class EngineHost:
         except asyncio.CancelledError:
             await self.stop()
             raise
+
+    def _worker_environment(self) -> dict[str, str]:
+        # A worker that is killed cannot clear its temporary files away, so its successor starts with an empty folder.
+        temporary = self._cache_dir / "tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True, mode=0o700, exist_ok=True)
+        defaults = {
+            "NUMBA_CACHE_DIR": str(self._cache_dir / "numba"),
+            # Finishing works on short blocks; on a busy machine, threads that wait for each other cost more than they
+            # give.
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        return {**defaults, **os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)}
 
     def cancel(self, job_id: str) -> None:
         """Ask the worker to stop a job at its next step."""

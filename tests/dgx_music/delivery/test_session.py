@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from ardour_session import lint, read_session, write_session
-from dgx_music.delivery.session import session_from_jobs, write_job_session
+from dgx_music.delivery.session import session_from_jobs, session_name, write_job_session
 from dgx_music.errors import RequestError
 from dgx_music.jobs import Job, JobState, JobStep, Source
 from dgx_music.request import GenerationRequest
@@ -116,3 +116,17 @@ def test_the_session_beside_the_takes_is_written_once(library):
     before = path.read_bytes()
     assert write_job_session(made, library, library / ".staging") == path
     assert path.read_bytes() == before
+
+
+def test_what_a_crash_left_of_a_half_built_session_is_not_taken_for_one(library):
+    made = job(library)
+    left = library / ".staging" / session_name(made)
+    (left / "interchange").mkdir(parents=True)
+    (left / "half.ardour").write_text("<Session")
+    day = (library / made.takes[0].files[0].final).parent
+    before = set(day.iterdir())
+    path = write_job_session(made, library, library / ".staging")
+    assert read_session(path).tracks
+    assert set(day.iterdir()) - before == {path.parent}
+    assert sorted(entry.name for entry in path.parent.iterdir()) == sorted(["interchange", path.name])
+    assert list((library / ".staging").iterdir()) == []

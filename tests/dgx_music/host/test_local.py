@@ -157,6 +157,15 @@ def test_the_worker_ends_when_the_daemon_does(tmp_path):
     worker.stdout.close()
 
 
+def test_what_a_killed_worker_left_in_its_temporary_folder_is_cleared_away(tmp_path, job):
+    left = tmp_path / "cache" / "tmp" / "half-rendered.wav"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    run(tmp_path, job("test-noise"))
+    assert left.parent.is_dir()
+    assert not left.exists()
+
+
 def test_a_worker_killed_while_idle_is_replaced(tmp_path, job):
     noise = job("test-noise")
 

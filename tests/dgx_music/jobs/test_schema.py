@@ -103,3 +103,16 @@ def test_somebody_elses_database_is_refused(tmp_path):
         db.execute("CREATE TABLE recipes (name TEXT)")
     with pytest.raises(StoreError, match="not one of DGX Music's"):
         Store(path)
+
+
+def test_only_a_change_that_a_power_cut_may_undo_is_committed_without_a_sync(tmp_path):
+    engine = schema.connect(tmp_path / "jobs.sqlite")
+
+    def level(**options):
+        with engine.connect().execution_options(write=True, **options) as db, db.begin():
+            return db.scalar(sa.text("PRAGMA synchronous"))
+
+    full, normal = 2, 1
+    # On one connection, turn by turn: what one transaction set must not stay for the next.
+    assert [level(), level(synced=False), level(), level(synced=True)] == [full, normal, full, full]
+    engine.dispose()
