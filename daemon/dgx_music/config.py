@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from dgx_music.errors import ConfigError
+from dgx_music.errors import ConfigError, RequestError
+from dgx_music.request import GenerationRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,16 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _absolute(path: Path) -> Path:
+    expanded = path.expanduser()
+    if not expanded.is_absolute():
+        raise ValueError("must be an absolute path, or begin with ~/")
+    return expanded
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
 class OscConfig(_Section):
     """The OSC listener."""
 
@@ -48,7 +59,7 @@ class InboxConfig(_Section):
     """The drop folder."""
 
     enabled: bool = True
-    path: Path | None = None
+    path: AbsolutePath | None = None
     observer: Literal["inotify", "polling"] = "inotify"
     poll_interval_s: float = Field(2.0, gt=0)
     settle_s: float = Field(0.4, ge=0)
@@ -60,8 +71,8 @@ class InboxConfig(_Section):
 class LibraryConfig(_Section):
     """Where finished takes go, and which folders audio may be read from."""
 
-    path: Path | None = None
-    allowed_roots: tuple[Path, ...] = ()
+    path: AbsolutePath | None = None
+    allowed_roots: tuple[AbsolutePath, ...] = ()
 
 
 class EngineConfig(_Section):
@@ -71,7 +82,7 @@ class EngineConfig(_Section):
     timeout_base_s: float = Field(120.0, gt=0)
     timeout_per_audio_s: float = Field(30.0, gt=0)
     max_attempts: int = Field(6, ge=1)
-    soundfont: Path | None = None
+    soundfont: AbsolutePath | None = None
     renderer: Literal["auto", "numpy", "fluidsynth"] = "auto"
 
 
@@ -81,6 +92,14 @@ class AudioConfig(_Section):
     loudness: float | str = -16.0
     sample_rate: int = 48_000
     bit_depth: int = 24
+
+    @model_validator(mode="after")
+    def _as_a_request(self) -> AudioConfig:
+        try:
+            GenerationRequest.from_fields({"prompt": "any", **self.model_dump()})
+        except RequestError as err:
+            raise ValueError(str(err)) from err
+        return self
 
 
 class QueueConfig(_Section):

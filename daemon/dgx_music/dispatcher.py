@@ -15,7 +15,7 @@ import shutil
 import time
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dgx_music.errors import DgxMusicError, EngineTimeoutError, StoreError, WorkerDiedError
 from dgx_music.host.local import JobCancelledError, JobFailedError
@@ -23,6 +23,7 @@ from dgx_music.jobs import JobState, JobStep, JobUpdate
 from dgx_music.library.publish import publish, verify, withdraw
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
 
     from dgx_music.config import Config
@@ -56,6 +57,7 @@ class Dispatcher:
     ) -> None:
         self._config = config
         self._library = config.library.path or paths.library
+        self._staging = paths.staging_in(self._library)
         self._store = store
         self._thread = thread
         self._updates = updates
@@ -64,11 +66,6 @@ class Dispatcher:
         self._running: str | None = None
         self._worker_deaths: Counter[str] = Counter()
         self.paused = False
-
-    @property
-    def staging(self) -> Path:
-        """Where takes are written before they are published; on the library's own file system."""
-        return self._library / ".staging"
 
     # -- what others may ask ---------------------------------------------------------------------------------
 
@@ -95,18 +92,26 @@ class Dispatcher:
     async def recover(self) -> None:
         """Take up what was in processing when the last process died, and clear its staging."""
         for job in await self._thread.call(self._store.processing):
-            files = _files(job)
-            whole = await asyncio.to_thread(verify, files, self._library)
-            if files and whole:
-                _log.info("%s: its takes were finished already; publishing them", job.id)
-                await self._publish(job, None)
-            else:
-                _log.info("%s: was interrupted; back into the queue", job.id)
-                await asyncio.to_thread(withdraw, files, self._library)
-                await self._thread.call(self._store.forget_takes, job.id)
-                await self._requeue(job, "interrupted")
-        await asyncio.to_thread(shutil.rmtree, self.staging, ignore_errors=True)
+            try:
+                await self._recover_job(job)
+            except StoreError:
+                raise
+            except (DgxMusicError, OSError) as err:
+                await self._fail(job, getattr(err, "code", "io"), str(err))
+        await asyncio.to_thread(shutil.rmtree, self._staging, ignore_errors=True)
         self.paused = await self._thread.call(self._store.flag, "paused") == "1"
+
+    async def _recover_job(self, job: Job) -> None:
+        files = _files(job)
+        whole = await asyncio.to_thread(verify, files, self._library)
+        if files and whole:
+            _log.info("%s: its takes were finished already; publishing them", job.id)
+            await self._publish(job, None)
+        else:
+            _log.info("%s: was interrupted; back into the queue", job.id)
+            await asyncio.to_thread(withdraw, files, self._library)
+            await self._thread.call(self._store.forget_takes, job.id)
+            await self._requeue(job, "interrupted")
 
     async def run(self) -> None:
         """Work through the queue until cancelled."""
@@ -117,19 +122,22 @@ class Dispatcher:
             except (StoreError, WorkerDiedError) as err:
                 # The queue is safe on disk; what ails the database or the worker may pass.
                 _log.error("the queue stands still: %s", err)
-                await asyncio.sleep(_STORE_RETRY_S)
-                await self._recover_if_possible()
-                continue
+                worked = await self._recover_later()
+            except Exception:  # noqa: BLE001 - whatever it is, one job's trouble must not end the daemon
+                _log.exception("the queue stands still")
+                worked = await self._recover_later()
             if not worked:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), _LOOK_AGAIN_S)
+                    async with asyncio.timeout(_LOOK_AGAIN_S):
+                        await self._wake.wait()
 
-    async def _recover_if_possible(self) -> None:
+    async def _recover_later(self) -> bool:
+        await asyncio.sleep(_STORE_RETRY_S)
         try:
             await self.recover()
         except StoreError as err:
             _log.warning("the database still cannot be used: %s", err)
-        self.wake()
+        return True
 
     async def run_next(self, only: str | None = None) -> bool:
         """Claim one job and see it through; return whether there was one.
@@ -152,7 +160,8 @@ class Dispatcher:
         return True
 
     async def _see_through(self, job: Job) -> None:
-        staging = self.staging / f"{job.id}.{job.attempts}"
+        staging = self._staging / f"{job.id}.{job.attempts}"
+        keep_staging = False
         _log.info("%s: attempt %d with %s", job.id, job.attempts, job.engine)
         began_s = time.monotonic()
         progress = _Progress(self, job)
@@ -160,10 +169,7 @@ class Dispatcher:
             await asyncio.to_thread(staging.mkdir, parents=True, exist_ok=True)
             takes = await self._host.run(job, staging, self._library, progress.update)
             await progress.settled()
-            if await self._thread.call(self._store.record_takes, job.id, takes):
-                await self._publish(replace(job, takes=tuple(takes)), time.monotonic() - began_s)
-            else:
-                self._tell(await self._thread.call(self._store.cancelled, job.id), "cancelled")
+            await _to_its_end(self._keep(replace(job, takes=tuple(takes)), time.monotonic() - began_s))
         except JobCancelledError:
             self._tell(await self._thread.call(self._store.cancelled, job.id), "cancelled")
         except WorkerDiedError as err:
@@ -172,9 +178,25 @@ class Dispatcher:
             await self._fail(job, err.code, str(err))
         except OSError as err:
             await self._fail(job, "io", f"{err.filename or staging}: {err.strerror or err}")
+        except StoreError:
+            # Whether the takes were recorded is not known now; `recover` looks, and needs their files.
+            keep_staging = True
+            raise
+        except Exception as err:  # noqa: BLE001 - the job's trouble, whatever it is; the next job may be fine
+            _log.exception("%s: something unforeseen", job.id)
+            await self._host.stop()
+            await self._fail(job, "internal", f"{type(err).__name__}: {err}; the log has the details")
         finally:
             await progress.settled()
-            await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
+            if not keep_staging:
+                await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
+
+    async def _keep(self, job: Job, processing_s: float) -> None:
+        """Record the takes, then publish them; from the first on, the job completes whatever dies."""
+        if await self._thread.call(self._store.record_takes, job.id, job.takes):
+            await self._publish(job, processing_s)
+        else:
+            self._tell(await self._thread.call(self._store.cancelled, job.id), "cancelled")
 
     async def _after_worker_death(self, job: Job, err: WorkerDiedError) -> None:
         self._worker_deaths[job.id] += 1
@@ -209,7 +231,7 @@ class Dispatcher:
     def _write_session(self, job: Job) -> Path:
         from dgx_music.delivery.session import write_job_session  # noqa: PLC0415 - lxml: few jobs want it
 
-        return write_job_session(job, self._library, self.staging)
+        return write_job_session(job, self._library, self._staging)
 
     async def _fail(self, job: Job, code: str, message: str) -> None:
         _log.warning("%s: failed: %s", job.id, message)
@@ -242,7 +264,8 @@ class _Progress:
 
     def update(self, fraction: float, step: str) -> None:
         before = self._job.step
-        self._job = replace(self._job, progress=fraction, step=JobStep(step))
+        known = step in JobStep.__members__.values()
+        self._job = replace(self._job, progress=fraction, step=JobStep(step) if known else JobStep.GENERATING)
         self._dispatcher.note_progress(self._job)
         if self._job.step is not before:
             note = asyncio.create_task(self._dispatcher.note_step(self._job))
@@ -252,6 +275,16 @@ class _Progress:
     async def settled(self) -> None:
         """Wait until every step is stored."""
         await asyncio.gather(*self._notes)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await work that must not stop half-way: a cancellation that comes meanwhile is passed on afterwards."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def _files(job: Job) -> list[StagedFile]:

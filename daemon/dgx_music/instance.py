@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from dgx_music.paths import Paths
 
 __all__ = ["InstanceLock", "RunningDaemon", "find_running"]
+
+_PATIENCE_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,14 @@ class InstanceLock:
         """
         self._paths.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         fd = os.open(self._paths.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked_within(fd, _PATIENCE_S):
             os.close(fd)
             holder = _read_record(self._paths)
             who = f"{holder.role}, pid {holder.pid}" if holder else "another process"
             raise InstanceRunningError(
                 f"DGX Music already works on {self._paths.state_dir} ({who}). "
                 "Stop it first, or name another folder with DGX_MUSIC_HOME."
-            ) from None
+            )
         self._fd = fd
         self.record()
 
@@ -85,6 +86,20 @@ class InstanceLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _locked_within(fd: int, patience_s: float) -> bool:
+    """Try for a moment: `find_running` in another process holds the lock for an instant when it looks."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def find_running(paths: Paths) -> RunningDaemon | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +72,9 @@ class Paths:
         """What the running daemon says of itself: pid and OSC address, JSON."""
         return self.state_dir / "daemon.json"
 
-    @property
-    def staging(self) -> Path:
-        """Takes being written; on the library's file system, so that publishing is a link."""
-        return self.library / ".staging"
+    def staging_in(self, library: Path) -> Path:
+        """Where takes are written before they are published: on the library's own file system, so that this is a link.
+
+        Each installation has its own, since it clears what a crash has left there.
+        """
+        return library / ".staging" / hashlib.sha256(str(self.state_dir).encode()).hexdigest()[:12]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dgx_music.config import Config, load_config
@@ -50,3 +52,20 @@ def test_a_setting_used_as_a_section_says_so(tmp_path):
     path.write_text('log_level = "info"\n')
     with pytest.raises(ConfigError, match="log_level is a single setting"):
         load_config(path, {"DGX_MUSIC__LOG_LEVEL__X": "1"})
+
+
+def test_a_path_may_begin_with_the_home_folder_but_must_be_absolute(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('[library]\npath = "~/Takes"\n[inbox]\npath = "drops"\n')
+    with pytest.raises(ConfigError, match=r"inbox.path: .*must be an absolute path") as caught:
+        load_config(path, {})
+    assert "library.path" not in str(caught.value)
+    path.write_text('[library]\npath = "~/Takes"\n')
+    assert load_config(path, {}).library.path == Path.home() / "Takes"
+
+
+def test_defaults_that_no_request_could_have_are_named_when_they_are_read(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("[audio]\nsample_rate = 1000\n")
+    with pytest.raises(ConfigError, match=r"audio: .*1000 Hz is not offered"):
+        load_config(path, {})

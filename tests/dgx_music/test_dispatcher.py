@@ -185,7 +185,7 @@ def crashed(tmp_path):
     request = GenerationRequest.from_fields({"prompt": "noise", "duration": 0.5, "engine": "test-noise"})
     [(job_id, _)] = store.add([NewJob(request, Source("cli"), "test-noise")])
     store.claim()
-    staging = paths.staging / f"{job_id}.1"
+    staging = paths.staging_in(paths.library) / f"{job_id}.1"
     staging.mkdir(parents=True)
     files = []
     for name in ("a.wav", "a_drums.wav"):
@@ -212,7 +212,7 @@ def test_recorded_takes_are_published_after_a_crash_without_making_them_again(tm
     job = recovered(tmp_path, job_id)
     assert (job.state, job.attempts) == (JobState.COMPLETED, 1)
     assert library_files(tmp_path) == [file.final for file in files]
-    assert not any(paths.staging.glob("*"))
+    assert not any(paths.staging_in(paths.library).glob("*"))
 
 
 def test_a_half_published_take_is_published_whole_after_a_crash(tmp_path, crashed):
@@ -263,6 +263,108 @@ def test_a_job_that_was_being_cancelled_when_the_daemon_died_stays_cancelled(tmp
     store.ask_cancel(job_id)
     store.close()
     assert recovered(tmp_path, job_id).state is JobState.CANCELLED
+
+
+def test_a_library_folder_that_leads_elsewhere_fails_the_job_and_never_the_daemon(tmp_path):
+    """A link inside the library is not followed; the job says so, at once and after a crash, and the queue goes on."""
+    library = paths_in(tmp_path).library
+    library.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+
+    async def main():
+        async with running_core(tmp_path) as core:
+            good = await make(core)
+            year = library / good.takes[0].files[0].final.split("/")[0]
+            year.rename(tmp_path / "kept")
+            year.symlink_to(tmp_path / "elsewhere")
+            failed = await make(core)
+            year.unlink()
+            (tmp_path / "kept").rename(year)
+            return failed, await make(core)
+
+    failed, good = asyncio.run(main())
+    assert (failed.state, failed.error_code) == (JobState.FAILED, "library")
+    assert good.state is JobState.COMPLETED
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_crashed_job_that_cannot_be_published_does_not_keep_the_daemon_from_starting(tmp_path, crashed):
+    job_id, files, paths = crashed
+    (tmp_path / "elsewhere").mkdir()
+    (paths.library / files[0].final.split("/")[0]).symlink_to(tmp_path / "elsewhere")
+
+    async def main():
+        async with running_core(tmp_path) as core:
+            return await ended(core, job_id)
+
+    job = asyncio.run(main())
+    assert (job.state, job.error_code) == (JobState.FAILED, "library")
+    assert "leads out of the library" in job.error_message
+
+
+def test_stopping_while_takes_are_published_waits_for_them(tmp_path, monkeypatch):
+    """The publication is held up until the stop has begun; it must still come to its end."""
+    import threading
+
+    from dgx_music import dispatcher
+
+    publishing, go_on = threading.Event(), threading.Event()
+
+    def slow_publish(files, root):
+        publishing.set()
+        assert go_on.wait(30)
+        return publish(files, root)
+
+    publish = dispatcher.publish
+    monkeypatch.setattr(dispatcher, "publish", slow_publish)
+
+    async def main():
+        async with running_core(tmp_path) as core:
+            accepted = await core.intake.submit(
+                {"prompt": "a", "duration": 0.5, "engine": "test-noise", "takes": 2}, Source("cli")
+            )
+            await asyncio.to_thread(publishing.wait, 30)
+            asyncio.get_running_loop().call_later(0.2, go_on.set)
+        return accepted.job_id
+
+    job_id = asyncio.run(main())
+    store = Store(paths_in(tmp_path).database)
+    job = store.get(job_id)
+    store.close()
+    assert job.state is JobState.COMPLETED
+    assert library_files(tmp_path) == [made.files[0].final for made in job.takes]
+
+
+def test_a_step_that_nobody_knows_is_no_reason_to_fail(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core:
+            return await make(core, "test-odd-step")
+
+    assert asyncio.run(main()).state is JobState.COMPLETED
+
+
+def test_a_fault_of_our_own_fails_the_job_and_the_queue_goes_on(tmp_path, monkeypatch):
+    from dgx_music.jobs.store import Store as RealStore
+
+    record_takes = RealStore.record_takes
+    calls = []
+
+    def broken_once(self, *arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise TypeError("a bug of ours")
+        return record_takes(self, *arguments)
+
+    monkeypatch.setattr(RealStore, "record_takes", broken_once)
+
+    async def main():
+        async with running_core(tmp_path) as core:
+            return await make(core), await make(core)
+
+    failed, good = asyncio.run(main())
+    assert (failed.state, failed.error_code) == (JobState.FAILED, "internal")
+    assert "TypeError: a bug of ours" in failed.error_message
+    assert good.state is JobState.COMPLETED
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -63,3 +64,23 @@ def test_the_lock_of_a_killed_process_is_free_and_its_record_not_believed(tmp_pa
 
 def test_nobody_is_found_where_nothing_ever_ran(tmp_path):
     assert find_running(paths_in(tmp_path)) is None
+
+
+def test_a_look_by_another_process_does_not_keep_the_daemon_from_starting(tmp_path):
+    """Every `status` holds the lock for an instant; a start in that instant tries again."""
+    paths = paths_in(tmp_path)
+    enough = threading.Event()
+
+    def look():
+        while not enough.is_set():
+            find_running(paths)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(200):
+            with InstanceLock(paths, "daemon"):
+                pass
+    finally:
+        enough.set()
+        looking.join()

@@ -27,7 +27,9 @@ class Installation:
 
     def __init__(self, home, environ=None):
         self.home = Path(home)
-        self.environ = {**os.environ, "DGX_MUSIC_HOME": str(home), "DGX_MUSIC__OSC__PORT": "0", **(environ or {})}
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("DGX_MUSIC_")}
+        own = {"DGX_MUSIC_HOME": str(home), "DGX_MUSIC__OSC__PORT": "0"}
+        self.environ = {**outside, **own, **(environ or {})}
         self.daemon = None
 
     @property
@@ -46,7 +48,12 @@ class Installation:
     def run(self, *arguments, timeout=120, check=True):
         """Run a command to its end; returns the completed process."""
         done = subprocess.run(
-            [COMMAND, *map(str, arguments)], env=self.environ, capture_output=True, text=True, timeout=timeout, check=False
+            [COMMAND, *map(str, arguments)],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         if check:
             assert done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -100,7 +107,9 @@ class Installation:
 
     def query(self, sql, *values):
         """Look into the database, as an admin with `sqlite3` would."""
-        with closing(sqlite3.connect(f"file:{self.home / 'jobs.sqlite'}?mode=ro", uri=True, timeout=10)) as db:
+        with closing(
+            sqlite3.connect(f"file:{self.home / 'jobs.sqlite'}?mode=ro", uri=True, timeout=10)
+        ) as db:
             return db.execute(sql, values).fetchall()
 
     def sqlite3(self, sql):
@@ -129,7 +138,9 @@ class Installation:
     def library_files(self):
         if not self.library.exists():
             return []
-        return sorted(str(path.relative_to(self.library)) for path in self.library.rglob("*") if path.is_file())
+        return sorted(
+            str(path.relative_to(self.library)) for path in self.library.rglob("*") if path.is_file()
+        )
 
 
 @contextmanager

@@ -146,7 +146,7 @@ def status(
 
 @app.command()
 def history(
-    limit: Annotated[int, typer.Option(min=1, help="How many jobs, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many jobs, newest first.")] = 20,
     state: Annotated[str | None, typer.Option(help="Only pending, completed, failed …")] = None,
     as_json: Json = False,
 ) -> None:
@@ -160,7 +160,7 @@ def history(
 
 @app.command()
 def queue(
-    limit: Annotated[int, typer.Option(min=1, help="How many waiting jobs to list.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many waiting jobs to list.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List what runs and what waits, in order."""
@@ -183,7 +183,7 @@ def cancel(job_id: Annotated[str, typer.Argument(metavar="JOB")], as_json: Json 
 
 @app.command()
 def pause(as_json: Json = False) -> None:
-    """Start no more jobs; the running one goes on."""
+    """Let the daemon start no more jobs; the running one goes on. A generate without a daemon does not wait."""
     from dgx_music.cli import steering  # noqa: PLC0415
 
     cli = Cli(as_json=as_json)

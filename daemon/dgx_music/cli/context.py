@@ -90,6 +90,8 @@ class Cli:
             # Whoever read our output has gone; point it elsewhere so that Python's own flush stays quiet.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
+        except OSError as err:
+            self.fail(DgxMusicError(f"{err.filename or 'the system'}: {err.strerror or err}"))
 
     def fail(self, err: DgxMusicError) -> NoReturn:
         """Print an error and leave."""

@@ -12,7 +12,15 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dgx_music.cli.looking import job_text
-from dgx_music.errors import DaemonUnreachableError, DgxMusicError, InstanceRunningError, LibraryError
+from dgx_music.errors import (
+    DaemonUnreachableError,
+    DgxMusicError,
+    InstanceRunningError,
+    LibraryError,
+    RequestError,
+    StoreError,
+    WorkerDiedError,
+)
 from dgx_music.jobs import JobState, Source
 from dgx_music.jobs.view import job_view
 from dgx_music.library.publish import copy_to_free_name
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dgx_music.cli.context import Cli
+    from dgx_music.core import Core
     from dgx_music.instance import RunningDaemon
     from dgx_music.jobs import Accepted, Job, JobUpdate
 
@@ -47,6 +56,8 @@ def generate(cli: Cli, fields: Mapping[str, Any], *, wait: bool, output: Path | 
         RequestError: a field is out of bounds.
         _JobEndedError: the job failed or was cancelled.
     """
+    if output is not None and output.exists() and not output.is_dir():
+        raise RequestError(f"--output {output}: is a file; name a folder")
     daemon = cli.running()
     if not wait:
         accepted = _submit_only(cli, daemon, fields)
@@ -148,6 +159,7 @@ async def _in_place(cli: Cli, fields: Mapping[str, Any], report: Callable[[float
                 report(update.job.progress, update.job.step.value)
 
         core.intake.subscribe(listen)
+        watching = asyncio.create_task(_stop_when_asked(core, accepted.job_id))
         try:
             while not (await core.intake.job(accepted.job_id)).state.final:
                 await core.dispatcher.run_next(only=accepted.job_id)
@@ -155,7 +167,19 @@ async def _in_place(cli: Cli, fields: Mapping[str, Any], report: Callable[[float
             with contextlib.suppress(DgxMusicError):
                 await core.intake.cancel(accepted.job_id)
             raise KeyboardInterrupt from None
+        except (StoreError, WorkerDiedError) as err:
+            print(f"{accepted.job_id} is safe in the queue; the next daemon makes it", file=sys.stderr)
+            raise err from None
+        finally:
+            watching.cancel()
         return accepted.job_id
+
+
+async def _stop_when_asked(core: Core, job_id: str) -> None:
+    """Notice a `cancel` that another command has written into the store, since no daemon is there to tell us."""
+    while not (await core.intake.job(job_id)).cancel_asked:  # noqa: ASYNC110 - the other process has no event for us
+        await asyncio.sleep(_TURN_S)
+    core.dispatcher.cancel_running(job_id)
 
 
 def _say(job_id: str, engine: str, wanted: str) -> None:

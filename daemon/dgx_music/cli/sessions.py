@@ -38,7 +38,7 @@ def build(cli: Cli, job_ids: Sequence[str], output: Path, *, ardour6: bool) -> N
     unfinished = [f"{job.id} is {job.state}" for job in jobs if job.state is not JobState.COMPLETED]
     if unfinished:
         raise RequestError([f"{text}; a session needs finished takes" for text in unfinished])
-    output = output.absolute()
+    output = _new_folder(output)
     session = session_from_jobs(jobs, cli.library, output.name)
     file_format = FileFormat.ARDOUR_6 if ardour6 else FileFormat.ARDOUR_7
     try:
@@ -92,12 +92,21 @@ def use_template(cli: Cli, name: str, output: Path, sample_rate: int) -> None:
     file = Path(name) if name.endswith(".template") else known.get(name)
     if file is None:
         raise RequestError(f"there is no template {name!r}; there are {', '.join(map(repr, known))}")
-    output = output.absolute()
+    output = _new_folder(output)
     try:
         path = instantiate(file, output.name, sample_rate).save_new(output)
     except (SessionError, OSError) as err:
         raise _SessionFileError(str(err)) from err
     cli.show({"session": str(path)}, f'{path}\nopen it: ardour "{path}"')
+
+
+def _new_folder(output: Path) -> Path:
+    output = output.absolute()
+    if not output.parent.is_dir():
+        raise RequestError(f"--output {output}: the folder {output.parent} does not exist")
+    if output.exists():
+        raise RequestError(f"--output {output}: is there already and is left alone; name a new folder")
+    return output
 
 
 def _templates() -> list[Path]:

@@ -82,16 +82,19 @@ class EngineHost:
         if self._process is not None and self._process.returncode is None:
             return
         await self.stop()
-        environ = await asyncio.to_thread(self._worker_environment)
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "dgx_music.host.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=environ,
-            limit=_LINE_LIMIT_BYTES,
-        )
+        try:
+            environ = await asyncio.to_thread(self._worker_environment)
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "dgx_music.host.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=environ,
+                limit=_LINE_LIMIT_BYTES,
+            )
+        except OSError as err:
+            raise WorkerDiedError(f"no worker process could be started: {err}") from err
         try:
             async with asyncio.timeout(self._config.timeout_base_s):
                 message = await self._receive()

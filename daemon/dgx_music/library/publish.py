@@ -58,7 +58,11 @@ def publish(files: Sequence[StagedFile], root: Path) -> list[Path]:
 
 
 def verify(files: Sequence[StagedFile], root: Path) -> bool:
-    """Say whether every file is there with the right content, in the library or still staged."""
+    """Say whether every file is there with the right content, in the library or still staged.
+
+    Raises:
+        LibraryError: when a final path leads out of the library.
+    """
     return all(_holds(_final_path(file, root), file) or _holds(Path(file.staged), file) for file in files)
 
 
@@ -72,7 +76,10 @@ def withdraw(files: Sequence[StagedFile], root: Path) -> None:
     """
     try:
         for file in files:
-            final = _final_path(file, root)
+            try:
+                final = _final_path(file, root)
+            except LibraryError:
+                continue  # nothing was ever published there
             if _holds(final, file):
                 final.unlink()
                 sync_folder(final.parent)

@@ -7,6 +7,7 @@ Tempo counts quarter notes a minute. A length is `duration` (seconds), `bars` (n
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -37,6 +38,7 @@ NAMED_LOUDNESS_LUFS: dict[str, float | None] = {"ebu-r128": -23.0, "streaming": 
 """Targets by name: EBU R 128 (2023) for broadcast, the streaming services' usual −14, or no change."""
 SAMPLE_RATES_HZ = (32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
 _MAX_SEED = 2**63 - 1
+_UNSHOWABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _canonical_meter(value: object) -> object:
@@ -48,7 +50,8 @@ def _canonical_key(value: object) -> object:
 
 
 def _one_line(value: object) -> object:
-    return " ".join(value.split()) if isinstance(value, str) else value
+    """Take out what cannot be shown, nor stand in XML: control characters, lone surrogates, non-characters."""
+    return " ".join(_UNSHOWABLE.sub(" ", value).split()) if isinstance(value, str) else value
 
 
 def _loudness(value: object) -> object:

@@ -116,3 +116,13 @@ def test_only_a_change_that_a_power_cut_may_undo_is_committed_without_a_sync(tmp
     # On one connection, turn by turn: what one transaction set must not stay for the next.
     assert [level(), level(synced=False), level(), level(synced=True)] == [full, normal, full, full]
     engine.dispose()
+
+
+@pytest.mark.parametrize("name", ["q?b", "p%41b", "a#b", "with space", "größe"])
+def test_a_folder_may_have_any_name(tmp_path, name):
+    path = tmp_path / name / "jobs.sqlite"
+    Store(path).close()
+    set_version(path, "9999")
+    with pytest.raises(StoreError, match="newer DGX Music"):
+        Store(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]

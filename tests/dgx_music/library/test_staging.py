@@ -127,7 +127,7 @@ def test_the_file_says_how_to_make_it_again(stage):
     for file in take.files:
         record = read_provenance(Path(file.staged))
         request = GenerationRequest.model_validate(record["request"])
-        assert request.prompt == 'quotes " and <tags> & \x02 control, é 😀'
+        assert request.prompt == 'quotes " and <tags> & control, é 😀'
         assert (request.seed, request.loudness, request.request_id) == (2**62 + 1, -14, "abc")
         assert record["seed"] == take.seed == 2**62 + 1
         assert (record["engine"], record["engine_version"]) == ("musicgen", "1.3.0")

@@ -173,3 +173,8 @@ def test_no_input_raises_anything_but_a_request_error(fields):
         told = err.problems
     assert told
     assert all(told)
+
+
+def test_what_cannot_be_shown_is_taken_out_of_a_prompt():
+    assert make({"prompt": "a\x01b\x7f\ud800 größer 🎹\ufffe\n line"}).prompt == "a b größer 🎹 line"
+    assert problems(prompt="\x01\x02")[0].startswith("prompt: empty")

@@ -112,3 +112,12 @@ class Unusable(_Engine):
     @classmethod
     def availability(cls, _settings):
         return Availability(usable=False, reason="it has no weights; fetch them")
+
+
+class OddStep(_Engine):
+    """Tells of a step that the daemon has no word for."""
+
+    name = "test-odd-step"
+
+    def misbehave(self, spec, control):
+        control.progress(spec.index, 0.5, "polishing")

@@ -181,12 +181,21 @@ class Claims:
         """Wait for the jobs' updates, which for new jobs `on_update` has noticed from the beginning."""
         work.job_ids = job_ids
         work.due_s = None
+        # Followed first, so that no end is missed between the look and the listening; jobs of another source too,
+        # which a request_id of the user's own can name.
+        for job_id in job_ids:
+            self._followed.setdefault(job_id, set()).add(work.claim.id)
         for job in await self._jobs(work):
             if job.state.final:
                 work.ended.add(job.id)
-            elif job.source != work.source:
-                self._followed.setdefault(job.id, set()).add(work.claim.id)
+                self._unfollow(job.id, work.claim.id)
         self._finish_if_ended(work)
+
+    def _unfollow(self, job_id: str, claim_id: str) -> None:
+        followers = self._followed.get(job_id, set())
+        followers.discard(claim_id)
+        if not followers:
+            self._followed.pop(job_id, None)
 
     async def _jobs(self, work: _Work) -> list[Job]:
         own = {job.id: job for job in await self._door.jobs_of(work.source)}
@@ -201,6 +210,9 @@ class Claims:
 
     async def _finish(self, work: _Work) -> None:
         jobs = await self._jobs(work)
+        if not all(job.state.final for job in jobs):
+            await self._wait(work, work.job_ids)  # an earlier look at them did not come to its end
+            return
         await asyncio.to_thread(self._publish, work.claim, jobs)
         if all(job.state is JobState.COMPLETED for job in jobs):
             self._counters.done += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import time
@@ -74,6 +73,7 @@ class OscClient:
         self._socket = socket.socket(family, kind, proto)
         self._socket.connect(address)
         self._unread: list[Reply] = []
+        self._refused = False
 
     def __enter__(self) -> Self:
         return self
@@ -173,6 +173,7 @@ class OscClient:
         return self._ask(encode(route, ()), lambda reply: reply.route is answer, (route.address,))
 
     def _ask(self, message: bytes, wanted: Callable[[Reply], bool], about: tuple[str, ...]) -> Reply:
+        self._refused = False
         for wait_s in _RESEND_AFTER_S:
             self._send(message)
             until = time.monotonic() + wait_s
@@ -185,13 +186,18 @@ class OscClient:
                 if reply.route is ERROR and reply.values["about"] in about:
                     _raise(reply)
                 self._unread.append(reply)
-        raise self._unreachable("")
+        if self._refused:
+            raise self._unreachable("")
+        raise DaemonUnreachableError(
+            f"the daemon at {self._address} took the message and does not answer; it may be busy or stopped, and may "
+            f"still carry this out (sent as {about[0]})"
+        )
 
     def _send(self, message: bytes) -> None:
-        with contextlib.suppress(
-            ConnectionRefusedError
-        ):  # an earlier datagram found nobody: the resend decides
+        try:
             self._socket.send(message)
+        except ConnectionRefusedError:
+            self._refused = True  # an earlier datagram found nobody: the resend decides
 
     def _receive(self, timeout_s: float) -> Reply | None:
         return self._unread.pop(0) if self._unread else self._receive_fresh(timeout_s)
@@ -203,6 +209,7 @@ class OscClient:
         except TimeoutError:
             return None
         except ConnectionRefusedError:
+            self._refused = True
             time.sleep(min(timeout_s, 0.1))  # nobody listens there now; perhaps the daemon restarts
             return None
         return _reply(data)

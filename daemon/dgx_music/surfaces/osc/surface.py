@@ -107,7 +107,10 @@ class OscSurface:
                 except Exception:  # noqa: BLE001 (nothing that is sent may end the listener)
                     _log.exception("an OSC packet from %s could not be carried out", arrival.sender)
                 await asyncio.sleep(0)  # let the socket be read between long packets
-            await commands.flush()
+            try:
+                await commands.flush()
+            except Exception:  # noqa: BLE001 (nothing that is sent may end the listener)
+                _log.exception("OSC requests could not be submitted")
 
     async def _do(self, arrival: Arrival, unit: Unit, protocol: OscProtocol, commands: Commands) -> None:
         if unit.due <= time.time():
