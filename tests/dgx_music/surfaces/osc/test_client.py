@@ -192,15 +192,22 @@ def test_a_lost_outcome_is_asked_for() -> None:
 
 
 def test_nobody_there_is_said_after_some_tries() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))  # somebody is bound there, but says nothing
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as was_bound:
+        was_bound.bind(("127.0.0.1", 0))
+        address = was_bound.getsockname()
+    with OscClient(*address) as client, pytest.raises(DaemonUnreachableError, match="no daemon answers"):
+        client.ping()
+
+
+def test_a_daemon_that_takes_the_message_and_is_silent_may_still_carry_it_out_and_that_is_said() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))  # as a stopped daemon is
+        fields = {"prompt": "drums", "request_id": "mine"}
         with (
-            OscClient(*taken.getsockname()) as client,
-            pytest.raises(DaemonUnreachableError, match="no daemon answers"),
+            OscClient(*silent.getsockname()) as client,
+            pytest.raises(DaemonUnreachableError, match=r"may still carry this out \(sent as mine\)"),
         ):
-            client.ping()
-        taken.setblocking(False)
-        assert len([taken.recv(1_000) for _ in range(4)]) == 4
+            client.request(fields)
 
 
 def test_a_closed_port_is_unreachable_too() -> None:
