@@ -13,7 +13,9 @@ the daemon's library folder.]]
 function factory ()
 	local DAEMON   = "osc.udp://127.0.0.1:7400"
 	local GENERATE = "/dgx/generate"
-	local LIMITS   = { bars = 512, duration_s = 600, takes = 16 }  -- the daemon's own
+	-- The daemon's own bounds.
+	local MOST     = { bars = 512, seconds = 600, takes = 16 }
+	local BPM      = { least = 20, most = 400 }
 
 	local last = { prompt = "", bars = 4, takes = 3, loop = false, engine = "auto" }
 
@@ -29,7 +31,7 @@ function factory ()
 		if not list then return nil end
 		local text = list:read ("a")
 		list:close ()
-		return text:find ((":%04X %%x+:0000 "):format (math.tointeger (port))) ~= nil
+		return text:find ((":%04X %%x+:0000 "):format (port)) ~= nil
 	end
 
 	-- Where the music is to begin, and the session's tempo and meter there; length is nil without a selected range.
@@ -40,63 +42,75 @@ function factory ()
 			start, length = Session:transport_sample (), nil
 		end
 		local map, at = Temporal.TempoMap.read (), Temporal.timepos_t (start)
-		local meter = map:meter_at (at)
+		local beats, note_value = map:meter_at (at):divisions_per_bar (), map:meter_at (at):note_value ()
 		return {
-			position    = start,
-			length      = length,
-			bpm         = map:quarters_per_minute_at (at),
-			meter       = ("%d/%d"):format (meter:divisions_per_bar (), meter:note_value ()),
-			sample_rate = Session:nominal_sample_rate (),
+			position         = start,
+			length           = length,
+			bpm              = map:quarters_per_minute_at (at),
+			meter            = ("%d/%d"):format (beats, note_value),
+			quarters_per_bar = beats * 4 / note_value,
+			sample_rate      = Session:nominal_sample_rate (),
 		}
 	end
 
 	local function ask (here)
-		local seconds = here.length and here.length / here.sample_rate
-		local length = seconds
-			and { type = "label", align = "left", title = ("Length: the selected range, %.2f s"):format (seconds) }
-			or { type = "number", key = "bars", title = "Bars", min = 1, max = LIMITS.bars, default = last.bars }
+		local length = { type = "number", key = "bars", title = "Bars", min = 1, max = MOST.bars, default = last.bars }
+		if here.length then
+			local seconds = here.length / here.sample_rate
+			length = { type = "label", title = ("As long as the selected range: %.3f s"):format (seconds), align = "left" }
+		end
+		local session = ("From this session: %.6g bpm, %s, %d Hz"):format (here.bpm, here.meter, here.sample_rate)
+		local after = "The takes will be in DGX Music's library folder; 'dgx-music status' in a terminal tells how far they are."
 		return LuaDialog.Dialog ("DGX Music: Generate", {
 			{ type = "entry", key = "prompt", title = "Prompt", default = last.prompt },
 			length,
-			{ type = "number", key = "takes", title = "Takes", min = 1, max = LIMITS.takes, default = last.takes },
+			{ type = "number", key = "takes", title = "Takes", min = 1, max = MOST.takes, default = last.takes },
 			{ type = "dropdown", key = "engine", title = "Engine", values = { auto = "auto", sketch = "sketch" }, default = last.engine },
 			{ type = "checkbox", key = "loop", title = "Seamless loop", default = last.loop },
-			{ type = "label", align = "left", title = ("From this session: %.6g bpm, %s, %d Hz"):format (here.bpm, here.meter, here.sample_rate) },
-			{ type = "label", align = "left", title = "The takes will be in the daemon's library folder." },
+			{ type = "label", title = session, align = "left" },
+			{ type = "label", title = after, align = "left" },
 		}):run ()
 	end
 
-	-- The daemon's refusal could not reach this script, so what it would refuse is said here.
+	-- A refusal by the daemon would not reach this script, so what it would refuse is said here.
 	local function mistake (here, wish)
 		if not wish.prompt:find ("%S") then
 			return "The prompt is empty. Describe the music, such as: dusty lo-fi drums, brushed snare"
 		end
-		local beats, note_value = here.meter:match ("(%d+)/(%d+)")
-		local seconds = here.length and here.length / here.sample_rate
-			or wish.bars * beats * 4 / note_value * 60 / here.bpm
-		if seconds > LIMITS.duration_s then
-			return ("That would be %.0f s long; the longest take is %d s. Choose a shorter range or fewer bars."):format (seconds, LIMITS.duration_s)
+		if here.bpm < BPM.least or here.bpm > BPM.most then
+			return ("The tempo here is %.6g bpm; music can be made at %d to %d bpm."):format (here.bpm, BPM.least, BPM.most)
+		end
+		local seconds = here.length and here.length / here.sample_rate or wish.bars * here.quarters_per_bar * 60 / here.bpm
+		if seconds > MOST.seconds then
+			return ("That is %.0f s of music; a take has at most %d s. Choose less."):format (seconds, MOST.seconds)
 		end
 	end
 
 	local function send (here, wish)
-		local request_id = ("ardour-%d-%s"):format (os.time (), tostring ({}):match ("0x(%x+)"))
-		local unit, length = "bars", wish.bars
-		if here.length then unit, length = "samples", here.length end
-		-- Sample counts go as doubles, for i is cut to 32 bits; the tempo as a float, which rounds off what Ardour's
-		-- clock adds to it (92.9999998 for 93). What send returns means nothing: it is false for success as well.
-		ARDOUR.LuaOSC.Address (DAEMON):send (GENERATE, "ssssdsfsssisisTsssssd", wish.prompt,
-			"request_id", request_id,
-			unit, length,
-			"bpm", here.bpm,
-			"meter", here.meter,
-			"sample_rate", math.tointeger (here.sample_rate),
-			"takes", math.tointeger (wish.takes),
-			"loop", wish.loop,
-			"engine", wish.engine,
-			"session.path", Session:path (),
-			"session.position", here.position)
-		print (("DGX Music: asked for it as %s; dgx-music status shows how far it is"):format (request_id))
+		local types, values = "s", { wish.prompt }
+		local function add (field, type, value)
+			types = types .. "s" .. type
+			values[#values + 1] = field
+			values[#values + 1] = value
+		end
+		add ("request_id", "s", ("ardour-%d-%s"):format (os.time (), tostring (values):match ("0x(%x+)")))
+		-- Samples as doubles: i has 32 bits, and h comes out as a double anyway. The tempo as a float: that rounds away
+		-- what the session's clock does to it (92.9999998 for 93).
+		if here.length then
+			add ("samples", "d", here.length)
+		else
+			add ("bars", "i", wish.bars)
+		end
+		add ("bpm", "f", here.bpm)
+		add ("meter", "s", here.meter)
+		add ("sample_rate", "i", here.sample_rate)
+		add ("takes", "i", wish.takes)
+		add ("loop", "T", wish.loop)  -- T sends the value, be it true or false
+		add ("engine", "s", wish.engine)
+		add ("session.path", "s", Session:path ())
+		add ("session.position", "d", here.position)
+		-- The result says nothing: it is false for success as well.
+		ARDOUR.LuaOSC.Address (DAEMON):send (GENERATE, types, table.unpack (values))
 	end
 
 	local function generate ()

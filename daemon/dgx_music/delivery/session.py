@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["session_from_jobs", "session_name", "write_job_session"]
 
 _TAKE_COLOUR = 0x5A8FD6FF
+_GROUP_COLOUR = 0x6E7F99FF
 _STEM_COLOURS = (0xD65A5AFF, 0xD6A85AFF, 0x6FB86FFF, 0xA56FD6FF, 0x5AB8B8FF, 0xB8B85AFF)
 _FALLBACK_BPM = 120.0
 
@@ -91,7 +92,7 @@ def write_job_session(job: Job, library: Path, staging: Path) -> Path:
 
 def session_name(job: Job) -> str:
     """Return the name of a job's own session: its first words and its id."""
-    return legal_session_name(f"{slug(job.request.prompt, 48) or 'session'}_{job.id}")
+    return legal_session_name(f"{slug(_title(job, 60), 48) or 'session'}_{job.id}")
 
 
 def session_from_jobs(jobs: Sequence[Job], library: Path, name: str) -> Session:
@@ -121,7 +122,7 @@ def session_from_jobs(jobs: Sequence[Job], library: Path, name: str) -> Session:
         tracks.append(_take_track(item.job, library, start, names))
         stems = item.job.takes[0].files[1:]
         if stems:
-            group = RouteGroup(f"Stems {item.job.id}")
+            group = RouteGroup("Stems" if not groups else f"Stems {len(groups) + 1}", _GROUP_COLOUR)
             groups.append(group)
             tracks += [
                 _stem_track(item.job, stem, library, start, names, index, group.name)
@@ -176,34 +177,25 @@ def _tempo_map(placed: Sequence[_Placed]) -> TempoMap:
 
 
 def _take_track(job: Job, library: Path, start: int, names: set[str]) -> Track:
-    name = _unused(f"[{job.engine}] {_title(job, 28)}", names)
+    # A track header in Ardour shows some 17 characters; the marker and the comment say the rest.
+    name = _unused(f"[{job.engine}] takes", names)
     playlists = tuple(
         Playlist(
-            f"{name} take {take.index + 1}",
-            (
-                _region(
-                    f"[{take.engine}] take {take.index + 1} seed {take.seed}",
-                    take,
-                    take.files[0],
-                    library,
-                    start,
-                ),
-            ),
+            f"{name} {take.index + 1}",
+            (_region(f"[{take.engine}] take {take.index + 1}", take, take.files[0], library, start),),
         )
         for take in job.takes
     )
     first = job.takes[0]
-    made_by = (
-        f"{first.engine} {first.engine_version}, model {first.model}" if first.neural else f"{first.engine}"
-    )
-    kind = "AI-generated" if first.neural else "Procedural, no neural model"
+    kind = f"AI-generated, model {first.model}" if first.neural else "Procedural, no neural model"
+    seeds = "\n".join(f"take {take.index + 1}: seed {take.seed}" for take in job.takes)
     return Track(
         name,
         playlists[0],
         channel_count=first.channels,
         other_playlists=playlists[1:],
         colour_rgba=_TAKE_COLOUR,
-        comment=f"{kind} ({made_by})\n{job.request.prompt}\nseed {job.request.seed}, job {job.id}",
+        comment=f"{kind} ({first.engine} {first.engine_version})\n{job.request.prompt}\n{seeds}\n{job.id}",
     )
 
 
