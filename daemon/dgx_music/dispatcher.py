@@ -135,8 +135,8 @@ class Dispatcher:
         await asyncio.sleep(_STORE_RETRY_S)
         try:
             await self.recover()
-        except StoreError as err:
-            _log.warning("the database still cannot be used: %s", err)
+        except (DgxMusicError, OSError) as err:
+            _log.warning("what was interrupted cannot be taken up yet: %s", err)
         return True
 
     async def run_next(self, only: str | None = None) -> bool:

@@ -33,7 +33,9 @@ def ffmpeg_ebur128(path):
         check=True,
     ).stderr
     summary = said[said.rindex("Summary:") :]
-    return float(re.search(r"I:\s+(-?[\d.]+) LUFS", summary)[1]), float(re.search(r"Peak:\s+(-?[\d.]+) dBFS", summary)[1])
+    return float(re.search(r"I:\s+(-?[\d.]+) LUFS", summary)[1]), float(
+        re.search(r"Peak:\s+(-?[\d.]+) dBFS", summary)[1]
+    )
 
 
 def test_ffmpeg_agrees_with_the_stored_loudness_and_true_peak(made):

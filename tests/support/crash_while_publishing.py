@@ -105,7 +105,8 @@ def check(paths, job_id, files):
         assert hashlib.sha256(final.read_bytes()).hexdigest() == file.sha256
     assert lint(session) == []
     assert {path.name for path in paths.library.iterdir()} <= {"2026", ".staging"}
-    assert not paths.staging.exists() or list(paths.staging.iterdir()) == []
+    staging = paths.staging_in(paths.library)
+    assert not staging.exists() or list(staging.iterdir()) == []
 
 
 def main():
