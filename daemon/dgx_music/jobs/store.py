@@ -215,6 +215,8 @@ class Store:
         """
         with self._write() as db:
             job = self._get(db, job_id)
+            if job.state is JobState.CANCELLED:
+                return job  # asked twice, as a resent datagram does
             if job.state is JobState.PENDING:
                 values = {"state": JobState.CANCELLED, "step": JobStep.CANCELLED, "finished_at": _now()}
                 db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**values))

@@ -137,6 +137,12 @@ def test_cancel_a_pending_job_at_once_and_mark_a_running_one(store):
     assert store.requeue(running, "stopped").state is JobState.CANCELLED
 
 
+def test_asking_twice_to_cancel_is_the_same_as_once(store):
+    job_id = add(store)
+    assert store.ask_cancel(job_id) == store.ask_cancel(job_id)
+    assert [event["kind"] for event in store.events_of(job_id)] == ["accepted", "cancelled"]
+
+
 def test_what_has_ended_or_is_being_saved_cannot_be_cancelled(store):
     saving, ended = add(store), add(store)
     store.claim()
