@@ -13,18 +13,18 @@ _GENRES: Mapping[str, str] = {
     "lofi": "lofi, lo-fi, lo fi, chillhop, chill hop, hip hop, hip-hop, hiphop, boom bap, boom-bap, study beats, jazzhop",
     "house": "house, deep house, tech house, disco, nu disco, french house, garage, uk garage, edm, dance, eurodance",
     "techno": "techno, minimal techno, acid, acid techno, trance, psytrance, industrial, rave, electro, ebm",
-    "ambient": "ambient, drone, soundscape, atmospheric, new age, meditation, meditative, textural, space music",
-    "rock": "rock, punk, metal, grunge, indie rock, hard rock, alternative, blues rock, britpop, shoegaze",
-    "jazz": "jazz, bebop, swing jazz, big band, cool jazz, hard bop, jazz trio, jazzy",
+    "ambient": "ambient, drone, soundscape, new age, meditation, space music",
+    "rock": "rock, punk, metal, grunge, indie rock, hard rock, blues rock, britpop, shoegaze",
+    "jazz": "jazz, bebop, swing jazz, big band, cool jazz, hard bop, jazz trio",
     "dnb": "dnb, d&b, drum and bass, drum & bass, drum n bass, drum'n'bass, drum 'n' bass, jungle, liquid, neurofunk, "
     "breakbeat, breakcore",
-    "cinematic": "cinematic, orchestral, orchestra, film score, movie score, soundtrack, epic, trailer, score, classical, "
+    "cinematic": "cinematic, orchestral, orchestra, film score, movie score, soundtrack, trailer, score, classical, "
     "symphonic",
-    "funk": "funk, funky, soul, r&b, rnb, neo soul, motown, boogie, afrobeat",
+    "funk": "funk, soul, r&b, rnb, neo soul, motown, boogie, afrobeat",
     "trap": "trap, drill, phonk, 808 beat, grime",
-    "reggae": "reggae, dub, dancehall, ska, rocksteady, roots",
+    "reggae": "reggae, dub, dancehall, ska, rocksteady",
     "bossa": "bossa, bossa nova, bossanova, samba, latin, brazilian",
-    "pop": "pop, synthpop, synth pop, ballad, indie, folk, country, singer-songwriter, k-pop, synthwave, acoustic",
+    "pop": "pop, synthpop, synth pop, ballad, indie, folk, country, singer-songwriter, k-pop, synthwave",
 }
 
 _WEAK_GENRES: Mapping[str, str] = {
@@ -32,8 +32,15 @@ _WEAK_GENRES: Mapping[str, str] = {
     "lofi": "chill beats, dusty beats",
     "dnb": "amen, amen break",
     "techno": "warehouse",
+    "funk": "funky",
+    "jazz": "jazzy",
+    "ambient": "atmospheric, meditative, textural",
+    "cinematic": "epic",
+    "reggae": "roots",
+    "rock": "alternative",
+    "pop": "acoustic",
 }
-"""Words that hint at a genre only where the prompt names none."""
+"""Words that hint at a genre only where the prompt names none: funky house is house, epic techno is techno."""
 
 _INSTRUMENTS: Mapping[tuple[str, str], str] = {
     (

@@ -36,6 +36,22 @@ def test_the_first_genre_word_decides(prompt, genre):
 
 
 @pytest.mark.parametrize(
+    ("prompt", "genre"),
+    [
+        ("funky house groove", "house"),
+        ("epic techno", "techno"),
+        ("atmospheric drum and bass", "dnb"),
+        ("acoustic jazz trio", "jazz"),
+        ("funky slap bass", "funk"),
+        ("something jazzy", "jazz"),
+        ("an epic battle", "cinematic"),
+    ],
+)
+def test_an_adjective_decides_only_where_no_genre_is_named(prompt, genre):
+    assert read_brief(prompt).genre.name == genre
+
+
+@pytest.mark.parametrize(
     ("prompt", "missing"),
     [
         ("techno, no drums", {"drums"}),
