@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
@@ -375,13 +376,19 @@ def test_a_worker_killed_at_any_instant_costs_no_job_and_doubles_none(tmp_path):
         async with running_core(tmp_path, config_with(engine={"max_attempts": 50})) as core:
             fields = [{"prompt": f"n{i}", "duration": 0.5, "engine": "test-noise"} for i in range(8)]
             accepted = await core.intake.submit_batch(fields, Source("cli"))
-            moments = asyncio.Queue()
+            moments, left = asyncio.Queue(), len(accepted)
             core.intake.subscribe(moments.put_nowait)
             for kill in range(12):
                 for _ in range(1 + kill % 4):
-                    await asyncio.wait_for(moments.get(), 60)
+                    update = await asyncio.wait_for(moments.get(), 60)
+                    left -= update.kind == "completed"
+                    if not left:
+                        break
+                if not left:
+                    break
                 if core.host.worker_pid is not None:
-                    os.kill(core.host.worker_pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # it may have died of the kill before
+                        os.kill(core.host.worker_pid, signal.SIGKILL)
             return [await ended(core, item.job_id) for item in accepted]
 
     jobs = asyncio.run(main())

@@ -70,8 +70,10 @@ class EngineHost:
 
     @property
     def worker_pid(self) -> int | None:
-        """The worker's process id, while there is one."""
-        return self._process.pid if self._process is not None else None
+        """The worker's process id, while it lives as far as we know."""
+        if self._process is None or self._process.returncode is not None:
+            return None
+        return self._process.pid
 
     async def ready(self) -> None:
         """Have a worker that waits for a job, starting one if needed.
