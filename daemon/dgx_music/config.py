@@ -69,10 +69,9 @@ class InboxConfig(_Section):
 
 
 class LibraryConfig(_Section):
-    """Where finished takes go, and which folders audio may be read from."""
+    """Where finished takes go."""
 
     path: AbsolutePath | None = None
-    allowed_roots: tuple[AbsolutePath, ...] = ()
 
 
 class EngineConfig(_Section):

@@ -33,8 +33,6 @@ class Paths:
     """Finished takes, `YYYY/MM/DD/`."""
     inbox: Path
     """The watched drop folder."""
-    spool: Path
-    """Deliveries that wait for Ardour."""
 
     @classmethod
     def find(cls, environ: Mapping[str, str]) -> Paths:
@@ -49,7 +47,6 @@ class Paths:
                 cache_dir=root / "cache",
                 library=root / "library",
                 inbox=root / "inbox",
-                spool=root / "spool",
             )
         data = Path(platformdirs.user_data_dir(_APP))
         return cls(
@@ -59,7 +56,6 @@ class Paths:
             cache_dir=Path(platformdirs.user_cache_dir(_APP)),
             library=Path(platformdirs.user_music_dir()) / "DGX Music",
             inbox=Path(platformdirs.user_music_dir()) / "DGX Music Inbox",
-            spool=data / "spool",
         )
 
     @property

@@ -1,4 +1,4 @@
-"""A job as plain data for people and programs: the same words in receipts, on the command line and over HTTP."""
+"""A job as plain data, whole, for programs: what the command line prints with `--json`."""
 
 from __future__ import annotations
 

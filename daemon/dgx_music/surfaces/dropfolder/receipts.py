@@ -92,6 +92,6 @@ def _take(take: Take, library_root: Path) -> dict[str, Any]:
         "duration_s": take.duration_s,
         "loudness_lufs": take.loudness_lufs,
         "true_peak_dbtp": take.true_peak_dbtp,
-        "tempo_bpm": take.tempo_measured_bpm,
-        "key": take.key_measured,
+        "tempo_measured_bpm": take.tempo_measured_bpm,
+        "key_measured": take.key_measured,
     }

@@ -46,8 +46,8 @@ def test_a_prompt_ends_in_done_beside_its_receipt(tmp_path: Path) -> None:
             "duration_s": 2.0,
             "loudness_lufs": -16.0,
             "true_peak_dbtp": -1.5,
-            "tempo_bpm": 93.4,
-            "key": "A minor",
+            "tempo_measured_bpm": 93.4,
+            "key_measured": "A minor",
         }
         source = scene.door.jobs[job["job_id"]].source
         assert (source.surface, source.ref) == ("drop", receipt["claim"])
