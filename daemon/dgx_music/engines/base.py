@@ -44,6 +44,13 @@ class EngineInfo:
     """The model's name, or the renderer's where there is no model."""
     model_hash: str
     """SHA-256 of the weights (or sound font), empty where there are none."""
+    device: str = ""
+    """Where a neural engine decoded: `cpu x86_64`, `cuda NVIDIA GB10`. With precision and version it says when the same
+    seed gives the same samples."""
+    precision: str = ""
+    """In which arithmetic: `int8`, `fp32`, `bf16`, `fp16`."""
+    licence: str = ""
+    """The licence of the weights, an SPDX name where there is one."""
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,7 @@ takes = Table(
     Column("key_confidence", Float, nullable=False),
     Column("generation_s", Float, nullable=False),
     Column("finishing_s", Float, nullable=False),
+    *(Column(name, Text, nullable=False, server_default="") for name in ("device", "precision", "licence")),
     UniqueConstraint("job_id", "index"),
 )
 

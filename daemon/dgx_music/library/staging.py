@@ -114,6 +114,9 @@ def stage_take(
         key_confidence=master.analysis.key_confidence,
         generation_s=generation_s,
         finishing_s=finishing_s,
+        device=raw.info.device,
+        precision=raw.info.precision,
+        licence=raw.info.licence,
     )
 
 

@@ -55,6 +55,12 @@ class Take:
     key_confidence: float
     generation_s: float
     finishing_s: float
+    device: str = ""
+    """Where a neural engine decoded it: `cpu x86_64`, `cuda NVIDIA GB10`."""
+    precision: str = ""
+    """In which arithmetic: `int8`, `fp32`, `bf16`, `fp16`."""
+    licence: str = ""
+    """The licence of the weights, an SPDX name where there is one."""
 
     @property
     def duration_s(self) -> float:

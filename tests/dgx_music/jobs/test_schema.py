@@ -7,9 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from dgx_music.errors import StoreError
-from dgx_music.jobs import schema
-from dgx_music.jobs.store import Store
+from dgx_music.jobs import Source, schema
+from dgx_music.jobs.store import NewJob, Store
 from dgx_music.jobs.tables import metadata
+from dgx_music.request import GenerationRequest
+from support.takes import take
 
 
 def describe(engine):
@@ -62,6 +64,25 @@ def test_upgrade_is_idempotent(tmp_path):
     path = tmp_path / "jobs.sqlite"
     assert schema.upgrade(path) == (None, schema.HEAD)
     assert schema.upgrade(path) == (schema.HEAD, schema.HEAD)
+
+
+def test_takes_of_the_first_schema_are_still_read_after_the_upgrade(tmp_path):
+    path = tmp_path / "jobs.sqlite"
+    store = Store(path)
+    ((job_id, _),) = store.add(
+        [NewJob(GenerationRequest.from_fields({"prompt": "x"}), Source("cli"), "sketch")]
+    )
+    store.claim()
+    store.record_takes(job_id, (take(0, job_id),))
+    store.close()
+    with sqlite3.connect(path) as db:
+        for name in ("device", "precision", "licence"):
+            db.execute(f"ALTER TABLE takes DROP COLUMN {name}")
+    set_version(path, "0001")
+    assert schema.upgrade(path) == ("0001", schema.HEAD)
+    store = Store(path)
+    assert store.get(job_id).takes == (take(0, job_id),)
+    store.close()
 
 
 def set_version(path, version):

@@ -11,6 +11,7 @@ from dgx_music.jobs import JobState, JobStep, Source
 from dgx_music.jobs.store import NewJob, Store
 from dgx_music.jobs.tables import REQUEST_COLUMNS
 from dgx_music.request import GenerationRequest
+from support.claim_all import claim_all
 from support.takes import take
 
 OSC = Source("osc", "127.0.0.1:9000")
@@ -210,20 +211,13 @@ def test_a_checkpoint_empties_the_write_ahead_log(store):
     assert store.counts()[JobState.PENDING] == 50
 
 
-def _claim_all(path, names):
-    store = Store(path)
-    while (job := store.claim()) is not None:
-        names.append(job.id)
-    store.close()
-
-
 def test_four_processes_never_claim_a_job_twice(tmp_path):
     store = Store(tmp_path / "jobs.sqlite")
     wanted = {job_id for job_id, _ in store.add([new() for _ in range(120)])}
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         claimed = manager.list()
-        workers = [context.Process(target=_claim_all, args=(store.path, claimed)) for _ in range(4)]
+        workers = [context.Process(target=claim_all, args=(store.path, claimed)) for _ in range(4)]
         for worker in workers:
             worker.start()
         for worker in workers:
