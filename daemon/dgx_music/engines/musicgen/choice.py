@@ -1,0 +1,132 @@
+"""Which device, which precision, which runtime: what `auto` means on this machine, and why."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dgx_music.errors import EngineError
+
+if TYPE_CHECKING:
+    from dgx_music.engines.musicgen.settings import MusicGenSettings
+
+__all__ = ["Choice", "choose", "free_bytes", "has_nvidia_driver", "physical_cores"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where and how the language model is decoded."""
+
+    device: str
+    """`cpu`, `cuda:0`, …"""
+    precision: str
+    """`int8`, `fp32`, `bf16`, `fp16`."""
+    runtime: Literal["onnx", "torch"]
+    device_name: str
+    """For the record of how a take was made: `cpu x86_64`, `cuda NVIDIA GB10`."""
+    why: str
+    """A phrase for logs and `doctor`."""
+
+
+def choose(settings: MusicGenSettings) -> Choice:
+    """Turn the settings' device and precision into what will be used. Imports torch where it may be needed.
+
+    Raises:
+        EngineError: a device that is not there, or a precision that the device does not offer.
+    """
+    if settings.device == "cpu" or (settings.device == "auto" and not _cuda_usable()):
+        return _on_cpu(settings)
+    return _on_cuda(settings)
+
+
+def _on_cpu(settings: MusicGenSettings) -> Choice:
+    name = f"cpu {platform.machine()}"
+    match settings.precision:
+        case "auto":
+            return Choice("cpu", "int8", "onnx", name, "int8 is the fastest on a processor")
+        case "int8":
+            return Choice("cpu", "int8", "onnx", name, "as set")
+        case "fp16":
+            raise EngineError(
+                "musicgen.precision: fp16 is for GPUs; on a processor choose int8 (fast), bf16 or fp32"
+            )
+        case precision:
+            return Choice("cpu", precision, "torch", name, "as set")
+
+
+def _on_cuda(settings: MusicGenSettings) -> Choice:
+    import torch  # noqa: PLC0415 - seconds, and only a machine with a GPU pays them
+
+    if not torch.cuda.is_available():
+        raise EngineError(
+            f"musicgen.device: {settings.device} cannot be used, torch {torch.__version__} finds no CUDA device; "
+            "'dgx-music doctor' says why, or set device = \"cpu\""
+        )
+    device = "cuda:0" if settings.device in ("auto", "cuda") else settings.device
+    try:
+        index = torch.device(device).index or 0
+    except RuntimeError as err:
+        raise EngineError(f"musicgen.device: {device!r} is no device; say auto, cpu, cuda or cuda:N") from err
+    if index >= torch.cuda.device_count():
+        raise EngineError(
+            f"musicgen.device: there is no {device}; this machine has {torch.cuda.device_count()} CUDA devices"
+        )
+    name = f"cuda {torch.cuda.get_device_name(index)}"
+    match settings.precision:
+        case "auto":
+            # The published language models are stored in fp16, so nothing is rounded on loading.
+            return Choice(device, "fp16", "torch", name, "fp16 is what the weights are published in")
+        case "int8":
+            raise EngineError(
+                "musicgen.precision: int8 is for processors; on a GPU choose fp16, bf16 or fp32"
+            )
+        case "bf16" if not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise EngineError(f"musicgen.precision: {name} has no bf16 of its own; choose fp16 or fp32")
+        case precision:
+            return Choice(device, precision, "torch", name, "as set")
+
+
+def has_nvidia_driver() -> bool:
+    """Whether an NVIDIA driver is loaded, found without importing anything."""
+    return any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu"))
+
+
+def _cuda_usable() -> bool:
+    if not has_nvidia_driver():
+        return False
+    try:
+        import torch  # noqa: PLC0415
+    except ImportError:
+        return False
+    return torch.cuda.is_available()
+
+
+def physical_cores() -> int:
+    """Return how many physical cores this process may run on: hyper-threads share what decoding is short of."""
+    allowed = os.sched_getaffinity(0)
+    cores: set[str] = set()
+    for cpu in allowed:
+        try:
+            siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text(
+                encoding="ascii"
+            )
+        except OSError:
+            return len(allowed)
+        cores.add(siblings.strip())
+    return max(1, len(cores))
+
+
+def free_bytes(device: str) -> int:
+    """Return how much memory the device has free now, in bytes."""
+    if device != "cpu":
+        import torch  # noqa: PLC0415
+
+        # torch.cuda.mem_get_info: free and total memory of the device as the driver sees them, other programs' included.
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0

@@ -1,0 +1,1 @@
+"""Decoders: the language model on a device, several takes at once."""

@@ -1,0 +1,44 @@
+"""How much memory a model takes, worked out from its architecture before anything is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dgx_music.engines.musicgen.architecture import LmArchitecture, ModelArchitecture
+
+__all__ = ["cache_bytes", "lm_parameters", "prefix_positions", "weights_bytes"]
+
+_BYTES = {"int8": 1.0625, "fp16": 2.0, "bf16": 2.0, "fp32": 4.0}
+"""A parameter's size; int8 has one fp32 scale for some tens of weights beside it."""
+_CACHE_BYTES = {"int8": 4, "fp16": 2, "bf16": 2, "fp32": 4}
+_BESIDE_BYTES = 450_000_000
+"""Codec, text encoder, runtime."""
+
+
+def lm_parameters(lm: LmArchitecture) -> int:
+    """Return how many parameters a decode step reads: attention, feed-forward and output layers."""
+    attention = 4 * lm.dim * lm.dim * (2 if lm.text_fuse == "cross" else 1)
+    return (
+        lm.layers * (attention + 2 * lm.dim * lm.ffn_dim)
+        + lm.codebooks * lm.card * lm.dim
+        + lm.codebooks * (lm.card + 1) * lm.dim
+    )
+
+
+def weights_bytes(architecture: ModelArchitecture, precision: str) -> int:
+    """Return what a loaded model holds without its caches, in bytes."""
+    return round(lm_parameters(architecture.lm) * _BYTES[precision]) + _BESIDE_BYTES
+
+
+def prefix_positions(architecture: ModelArchitecture) -> int:
+    """Return how many positions may stand before the tokens: melody or style, and a long prompt's text."""
+    lm = architecture.lm
+    if lm.text_fuse == "cross":
+        return 0
+    return (lm.chroma.frames if lm.chroma else 0) + 600
+
+
+def cache_bytes(lm: LmArchitecture, precision: str, rows: int, positions: int) -> int:
+    """Return what keys and values of so many rows and positions take, in bytes."""
+    return 2 * lm.layers * lm.dim * _CACHE_BYTES[precision] * rows * positions
