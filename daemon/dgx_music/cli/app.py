@@ -79,6 +79,19 @@ def generate(
     top_k: Annotated[int | None, typer.Option(help="Sample from the k likeliest tokens.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Nucleus sampling; 0 is off.")] = None,
     cfg_coef: Annotated[float | None, typer.Option(help="Classifier-free guidance.")] = None,
+    continue_from: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Audio to go on from, inside a folder of reading.roots."),
+    ] = None,
+    continue_start: Annotated[
+        int | None, typer.Option(help="Its first sample, in samples of that file.")
+    ] = None,
+    continue_length: Annotated[int | None, typer.Option(help="Number of its samples; to the end.")] = None,
+    melody: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Audio whose melody or style to follow.")
+    ] = None,
+    melody_start: Annotated[int | None, typer.Option(help="Its first sample.")] = None,
+    melody_length: Annotated[int | None, typer.Option(help="Number of its samples; to the end.")] = None,
     loudness: Annotated[str | None, typer.Option(help="LUFS, or ebu-r128, streaming, none.")] = None,
     sample_rate: Annotated[int | None, typer.Option(help="Sample rate in Hz.")] = None,
     bit_depth: Annotated[str | None, typer.Option(help="16, 24 or float.")] = None,
@@ -99,7 +112,7 @@ def generate(
     """
     from dgx_music.cli import generating  # noqa: PLC0415
 
-    fields = {
+    fields: dict[str, object] = {
         "prompt": prompt,
         "duration": duration,
         "bars": bars,
@@ -116,6 +129,8 @@ def generate(
         "top_k": top_k,
         "top_p": top_p,
         "cfg_coef": cfg_coef,
+        "continue_from": generating.excerpt("continue", continue_from, continue_start, continue_length),
+        "melody": generating.excerpt("melody", melody, melody_start, melody_length),
         "loudness": loudness,
         "sample_rate": sample_rate,
         "bit_depth": bit_depth,

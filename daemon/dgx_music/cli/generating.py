@@ -11,6 +11,8 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from dgx_music.cli.looking import job_text
 from dgx_music.errors import (
     DaemonUnreachableError,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from dgx_music.instance import RunningDaemon
     from dgx_music.jobs import Accepted, Job, JobUpdate
 
-__all__ = ["generate"]
+__all__ = ["excerpt", "generate"]
 
 
 _TURN_S = 0.2
@@ -78,6 +80,16 @@ def generate(cli: Cli, fields: Mapping[str, Any], *, wait: bool, output: Path | 
     data = {**job_view(job, cli.library), "copies": [str(copy) for copy in copies]}
     text = "\n".join([job_text(job, cli), *(f"  copy     {copy}" for copy in copies)])
     cli.show(data, text)
+
+
+def excerpt(option: str, path: Path | None, start: int | None, length: int | None) -> dict[str, Any] | None:
+    """Return the request's field for a stretch of a file: options of one group, `None` where none is given."""
+    if path is None:
+        if start is not None or length is not None:
+            raise typer.BadParameter(f"--{option}-start and --{option}-length need a file")
+        return None
+    given = {"path": str(path.absolute()), "start": start, "length": length}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _submit_only(cli: Cli, daemon: RunningDaemon | None, fields: Mapping[str, Any]) -> dict[str, Any]:
