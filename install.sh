@@ -18,7 +18,8 @@ Usage: ./install.sh                     install for this user, or bring an insta
        ./install.sh --test […]          set up and run the tests; further arguments go to pytest
        ./install.sh --uninstall         remove the program; music, database and configuration stay
 
-  --musicgen   also install the MusicGen stack: torch and what belongs to it, several gigabytes (first argument)
+  --musicgen   also install the MusicGen stack: torch and what belongs to it, several gigabytes (first argument);
+               the models' weights come at first use
   --help       this text
 
 Arguments after the prompt of --try go to 'dgx-music generate', such as --bars 8 --takes 3.
@@ -123,6 +124,7 @@ uninstall() {
     remove_old_venvs
     say "removed. What is yours was left: the music and the drop folder (by default 'DGX Music' and 'DGX Music Inbox'"
     say "in your music folder), the database in $DATA, the configuration in ${XDG_CONFIG_HOME:-$HOME/.config}/dgx-music."
+    say "So were downloaded models, which other programs may share: by default ${XDG_CACHE_HOME:-$HOME/.cache}/huggingface."
     [[ -z "${DGX_MUSIC_HOME:-}" ]] || say "DGX_MUSIC_HOME is set: for that installation they are all in $DGX_MUSIC_HOME."
 }
 
@@ -132,9 +134,9 @@ uninstall() {
 build_program() {
     local python="$1" musicgen="$2" venv="$3" wanted="$4"
     log_to "$DATA/install.log"
-    want_space "$DATA"
+    want_space "$DATA" core "$musicgen"
     make_venv "$python" "$venv"
-    install_into "$venv" "$CHECKOUT" "$musicgen"
+    install_into "$venv" core "$musicgen"
     "$venv/bin/dgx-music" --version >>"$LOG" 2>&1 || fail_step "the installed program does not start"
     mark "$venv" .complete "$musicgen" "$wanted"
 }
@@ -181,7 +183,7 @@ remove_old_venvs() {
 
 # The checkout's own .venv, with the package in editable form; kind is core or dev (which holds core).
 prepare_checkout() {
-    local kind="$1" musicgen="$2" python wanted target="$CHECKOUT" venv="$CHECKOUT/.venv"
+    local kind="$1" musicgen="$2" python wanted venv="$CHECKOUT/.venv"
     one_at_a_time "$CHECKOUT"
     # A virtual environment that is there already is used, unless another Python is asked for.
     if [[ -z "${PYTHON:-}" ]] && is_new_enough "$venv/bin/python"; then
@@ -199,15 +201,14 @@ prepare_checkout() {
                 fail "$venv is in the way: it is no virtual environment" "move it away and run the same command again"
             fi
             rm -rf -- "$venv"
-            want_space "$CHECKOUT"
+            want_space "$CHECKOUT" "$kind" "$musicgen"
             mkdir -- "$venv"
             log_to "$venv/install.log"
             make_venv "$python" "$venv"
         fi
         log_to "$venv/install.log"
         rm -f -- "$venv/.complete-core" "$venv/.complete-dev"
-        [[ "$kind" == core ]] || target="${CHECKOUT}[dev]"
-        install_into "$venv" "$target" "$musicgen" --editable
+        install_into "$venv" "$kind" "$musicgen" --editable
         mark "$venv" ".complete-$kind" "$musicgen" "$wanted"
     fi
     exec 9<&- # what follows may run for as long as it likes
@@ -227,10 +228,14 @@ one_at_a_time() {
     }
 }
 
-# Packages and their unpacking take about 900 MB.
+# want_space FOLDER KIND MUSICGEN: packages and their unpacking take about 900 MB, 2.5 GB with what the tests need (a
+# torch without CUDA), and 9 GB with a torch that brings CUDA.
 want_space() {
-    [[ "$(free_mb "$1")" -ge 1000 ]] || fail "only $(free_mb "$1") MB of disk space are left for $1" \
-        "free some: 1000 MB are wanted, then run the same command again"
+    local wanted=1000
+    [[ "$2" != dev ]] || wanted=3000
+    [[ "$3" == no ]] || wanted=10000
+    [[ "$(free_mb "$1")" -ge "$wanted" ]] || fail "only $(free_mb "$1") MB of disk space are left for $1" \
+        "free some: $wanted MB are wanted, then run the same command again"
 }
 
 free_mb() {
@@ -243,22 +248,24 @@ make_venv() {
     "$python" -m venv "$venv" >>"$LOG" 2>&1 || fail_step "no virtual environment could be made"
 }
 
-# install_into VENV TARGET MUSICGEN [--editable]; TARGET is the checkout, perhaps with [extras]
+# install_into VENV KIND MUSICGEN [--editable]; kind is core or dev
 install_into() {
-    local venv="$1" target="$2" musicgen="$3" options=("${@:4}")
+    local venv="$1" kind="$2" musicgen="$3" options=("${@:4}") extras=()
     local pip=("$venv/bin/python" -m pip install --disable-pip-version-check --no-input)
+    [[ "$kind" == core ]] || extras+=(dev)
+    [[ "$musicgen" == no ]] || extras+=(musicgen)
     say "installing what is needed (a minute or two; output in $LOG) …"
-    if [[ "$musicgen" == yes ]]; then
-        case "$target" in
-        *\]) target="${target%]},musicgen]" ;;
-        *) target="${target}[musicgen]" ;;
-        esac
-        say "with the MusicGen stack: several gigabytes, this takes a while …"
-    fi
-    "${pip[@]}" "${options[@]}" "$target" >>"$LOG" 2>&1 || fail_step "the packages could not be installed"
+    [[ "$musicgen" == no ]] || say "with the MusicGen stack: several gigabytes, this takes a while …"
+    "${pip[@]}" "${options[@]}" "$CHECKOUT$(in_brackets "${extras[@]}")" >>"$LOG" 2>&1 ||
+        fail_step "the packages could not be installed"
     # It pins versions of torch and av that can no longer be installed; what it needs is among our own extras.
-    [[ "$musicgen" == no ]] || "${pip[@]}" --no-deps "$AUDIOCRAFT" >>"$LOG" 2>&1 ||
+    [[ "${#extras[@]}" == 0 ]] || "${pip[@]}" --no-deps "$AUDIOCRAFT" >>"$LOG" 2>&1 ||
         fail_step "audiocraft could not be installed"
+}
+
+in_brackets() {
+    local IFS=,
+    [[ "$#" == 0 ]] || printf '[%s]' "$*"
 }
 
 # What an installation was made from: nothing has to be done again while this stays the same.
@@ -266,7 +273,7 @@ fingerprint() {
     local python="$1" musicgen="$2"
     {
         identity "$python"
-        printf '%s\n' "musicgen=$musicgen"
+        printf '%s\n' "musicgen=$musicgen" "$AUDIOCRAFT"
         cd -- "$CHECKOUT"
         find daemon ardour templates etc pyproject.toml README.md LICENSE -type f -not -name '*.pyc' -print0 |
             LC_ALL=C sort -z | xargs -0 sha256sum
@@ -278,7 +285,7 @@ fingerprint_of_requirements() {
     local python="$1" musicgen="$2"
     {
         identity "$python"
-        printf '%s\n' "musicgen=$musicgen" "$CHECKOUT"
+        printf '%s\n' "musicgen=$musicgen" "$AUDIOCRAFT" "$CHECKOUT"
         cat -- "$CHECKOUT/pyproject.toml"
     } | sha256sum | cut -d ' ' -f 1
 }

@@ -355,8 +355,48 @@ exec '{real_python()}' "$@"
     assert nothing_installed(machine)
 
 
-def test_a_disk_with_too_little_room_is_found_before_anything_is_installed(machine):
-    mounted = f"mount -t tmpfs -o size=8m none '{machine.home}' && exec '{machine.checkout}/install.sh'"
+@pytest.mark.parametrize(
+    ("arguments", "extras", "with_audiocraft"),
+    [
+        (["--try", "drums"], "", False),
+        (["--musicgen", "--try", "drums"], "[musicgen]", True),
+        (["--test"], "[dev]", True),
+        (["--musicgen", "--test"], "[dev,musicgen]", True),
+    ],
+)
+def test_audiocraft_comes_last_and_without_the_versions_that_it_pins(
+    machine, arguments, extras, with_audiocraft
+):
+    asked_of_pip = machine.bin / "pip.log"
+    fake_pythons(
+        machine,
+        f"""
+if [[ "$1 $2" == "-m venv" ]]; then
+    mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; ln -s /bin/true "$3/bin/dgx-music"; exit
+fi
+if [[ "$1 $2 $3" == "-m pip install" ]]; then shift 5; echo "$*" >>'{asked_of_pip}'; exit; fi
+if [[ "$1 $2" == "-m pip" || "$1 $2" == "-m pytest" ]]; then exit; fi
+exec '{real_python()}' "$@"
+""",
+    )
+
+    done = machine.install(*arguments)
+
+    assert done.returncode == 0, said(done)
+    packages = f"--editable {machine.checkout}{extras}"
+    audiocraft = ["--no-deps audiocraft==1.3.0"] if with_audiocraft else []
+    assert asked_of_pip.read_text().splitlines() == [packages, *audiocraft]
+
+    # The second time there is nothing to do.
+    assert machine.install(*arguments).returncode == 0
+    assert len(asked_of_pip.read_text().splitlines()) == 1 + len(audiocraft)
+
+
+@pytest.mark.parametrize(("arguments", "wanted_mb"), [("", 1000), ("--musicgen", 10000)])
+def test_a_disk_with_too_little_room_is_found_before_anything_is_installed(machine, arguments, wanted_mb):
+    mounted = (
+        f"mount -t tmpfs -o size=8m none '{machine.home}' && exec '{machine.checkout}/install.sh' {arguments}"
+    )
     own_mounts = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
     if machine.run(*own_mounts, f"mount -t tmpfs none '{machine.home}'").returncode != 0:
         pytest.skip("this machine lets nobody mount a small disk of their own")
@@ -365,7 +405,7 @@ def test_a_disk_with_too_little_room_is_found_before_anything_is_installed(machi
 
     assert done.returncode == 1
     assert "MB of disk space are left" in done.stderr
-    assert "1000 MB are wanted" in done.stderr
+    assert f"{wanted_mb} MB are wanted" in done.stderr
 
 
 def test_a_virtual_environment_that_is_something_else_is_left_alone(machine):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dgx_music.doctor import daemon, engines, installation, storage, system
+from dgx_music.doctor import daemon, engines, gpu, installation, musicgen, storage, system
 from dgx_music.doctor.check import Check, problem
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ CHECKS: tuple[Callable[[Surroundings], Iterable[Check]], ...] = (
     daemon.worker,
     engines.engines,
     engines.instruments,
-    engines.gpu,
+    musicgen.packages,
+    musicgen.weights,
+    gpu.gpu,
     installation.ardour,
     installation.assets,
     installation.unit,

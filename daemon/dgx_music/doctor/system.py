@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dgx_music.doctor.check import Surroundings
 
-__all__ = ["file_watches", "packages", "python", "text_encoding"]
+__all__ = ["file_watches", "packages", "python", "requirement_problem", "text_encoding"]
 
 _OLDEST_PYTHON = (3, 11)
 _WATCHES_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -44,7 +44,7 @@ def packages(_: Surroundings) -> Iterator[Check]:
     except metadata.PackageNotFoundError:
         yield problem("packages", "dgx-music runs without being installed", "run ./install.sh")
         return
-    wrong = [finding for finding in map(_requirement_problem, wanted) if finding]
+    wrong = [finding for finding in map(requirement_problem, wanted) if finding]
     if wrong:
         yield problem("packages", "; ".join(wrong), "run ./install.sh again: it brings them up to date")
     else:
@@ -88,12 +88,18 @@ def file_watches(surroundings: Surroundings) -> Iterator[Check]:
         yield ok("file watches", f"{watches} inotify watches, {instances} instances")
 
 
-def _requirement_problem(text: str) -> str:
+def requirement_problem(text: str, extra: str = "") -> str:
+    """Say what is wrong with a requirement of ours; empty where nothing is, or where it is of another extra.
+
+    Args:
+        text: as `Requires-Dist` has it.
+        extra: the extra that is asked about, empty for what is always needed.
+    """
     try:
         wanted = Requirement(text)
     except InvalidRequirement:
         return f"{text!r} cannot be read"
-    if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+    if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
         return ""
     try:
         version = metadata.version(wanted.name)
