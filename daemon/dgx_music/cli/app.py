@@ -20,8 +20,10 @@ app = typer.Typer(
 )
 db_app = typer.Typer(help="The database.", no_args_is_help=True)
 template_app = typer.Typer(help="Ardour session templates.", no_args_is_help=True)
+models_app = typer.Typer(help="MusicGen's models: which there are, which are here.", no_args_is_help=True)
 app.add_typer(db_app, name="db")
 app.add_typer(template_app, name="template")
+app.add_typer(models_app, name="models")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JobIds = Annotated[list[str], typer.Argument(metavar="JOB…", help="Job ids, such as gen_1a2b3c4d5e6f.")]
@@ -248,6 +250,29 @@ def inspect(
         sessions.inspect(cli, path)
 
 
+@models_app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """List the published models, what they can do, their licence, and which are on this machine."""
+    from dgx_music.cli import models  # noqa: PLC0415
+
+    cli = Cli(as_json=as_json)
+    with cli.errors():
+        models.show(cli)
+
+
+@models_app.command("download")
+def models_download(
+    name: Annotated[str, typer.Argument(help="A model's name, such as musicgen-small.")],
+    as_json: Json = False,
+) -> None:
+    """Fetch a model's weights from the hub; a download that was cut off goes on where it stopped."""
+    from dgx_music.cli import models  # noqa: PLC0415
+
+    cli = Cli(as_json=as_json)
+    with cli.errors():
+        models.fetch(cli, name)
+
+
 @template_app.command("list")
 def template_list(as_json: Json = False) -> None:
     """List the shipped templates."""
@@ -283,6 +308,43 @@ def measure(
     cli = Cli(as_json=as_json)
     with cli.errors():
         measuring.measure(cli, files)
+
+
+@app.command()
+def benchmark(
+    model: Annotated[
+        str | None, typer.Option(help="A model's name or path; the configuration's own.")
+    ] = None,
+    durations: Annotated[
+        list[float] | None, typer.Option("--duration", help="Seconds of the takes to make (8, 16, 30, 120).")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="How often everything is measured.")] = 3,
+    peers: Annotated[
+        bool,
+        typer.Option("--peers/--no-peers", help="Also measure audiocraft and transformers, where installed."),
+    ] = True,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Also write table, JSON and picture into this folder."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure MusicGen on this machine: speed, memory, and what a lower precision costs.
+
+    Example: dgx-music benchmark --model musicgen-small --duration 8 --duration 30 -o benchmark
+    """
+    from dgx_music.cli import benchmarking  # noqa: PLC0415
+
+    cli = Cli(as_json=as_json)
+    with cli.errors():
+        benchmarking.benchmark(
+            cli,
+            model=model,
+            durations_s=durations or [8.0, 16.0, 30.0, 120.0],
+            rounds=rounds,
+            peers=peers,
+            output=output,
+        )
 
 
 @app.command()

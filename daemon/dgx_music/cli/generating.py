@@ -8,12 +8,13 @@ import logging
 import signal
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from dgx_music.cli.looking import job_text
+from dgx_music.cli.progress import progress_bar
 from dgx_music.errors import (
     DaemonUnreachableError,
     DgxMusicError,
@@ -28,7 +29,7 @@ from dgx_music.jobs.view import job_view
 from dgx_music.library.publish import copy_to_free_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from dgx_music.cli.context import Cli
@@ -65,7 +66,7 @@ def generate(cli: Cli, fields: Mapping[str, Any], *, wait: bool, output: Path | 
         accepted = _submit_only(cli, daemon, fields)
         cli.show(accepted, f"{accepted['job_id']}  (engine {accepted['engine']}, place {accepted['place']})")
         return
-    with _progress_bar(quiet=cli.as_json) as report, ExitStack() as held:
+    with progress_bar(quiet=cli.as_json) as report, ExitStack() as held:
         if daemon is None:
             daemon = _take_turn(cli, held)
         if daemon is not None:
@@ -197,24 +198,10 @@ async def _stop_when_asked(core: Core, job_id: str) -> None:
 def _say(job_id: str, engine: str, wanted: str) -> None:
     if wanted == "auto" and engine == "sketch":
         print(
-            f"{job_id}: MusicGen is not installed here, so the procedural engine 'sketch' makes this "
-            "(./install.sh --musicgen adds MusicGen)",
+            f"{job_id}: the procedural engine 'sketch' makes this, for MusicGen is not installed here or has no weights "
+            "(./install.sh --musicgen adds it, 'dgx-music models download musicgen-small' its weights)",
             file=sys.stderr,
         )
-
-
-@contextmanager
-def _progress_bar(*, quiet: bool) -> Iterator[Callable[[float, str], None]]:
-    if quiet or not sys.stderr.isatty():
-        yield lambda _fraction, _step: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - wanted only where somebody looks
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description:<16}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("queued", total=1.0)
-        yield lambda fraction, step: bar.update(task, completed=fraction, description=step.replace("_", " "))
 
 
 def _copy_takes(job: Job, library: Path, folder: Path) -> list[Path]:

@@ -44,7 +44,7 @@ class Decoding:
     @property
     def frames_done(self) -> int:
         """How many frames, prompt included, are complete in all codebooks."""
-        return min(max(self.step - max(self._delays), self.take.prompt.shape[1]), self.take.frames)
+        return min(max(self.step - max(self._delays), int(self.take.prompt.shape[1])), self.take.frames)
 
     @property
     def finished(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from dgx_music.errors import EngineError
 
 if TYPE_CHECKING:
-    from dgx_music.engines.musicgen.settings import MusicGenSettings
+    from dgx_music.engines.musicgen.settings import MusicGenSettings, Precision
 
 __all__ = ["Choice", "choose", "free_bytes", "has_nvidia_driver", "physical_cores"]
 
@@ -22,11 +22,11 @@ class Choice:
 
     device: str
     """`cpu`, `cuda:0`, …"""
-    precision: str
+    precision: Precision
     """`int8`, `fp32`, `bf16`, `fp16`."""
-    runtime: Literal["onnx", "torch"]
+    runtime: Literal["kernel", "onnx", "torch"]
     device_name: str
-    """For the record of how a take was made: `cpu x86_64`, `cuda NVIDIA GB10`."""
+    """For the record of how a take was made: `cpu x86_64, kernel`, `cuda NVIDIA GB10`."""
     why: str
     """A phrase for logs and `doctor`."""
 
@@ -45,16 +45,31 @@ def choose(settings: MusicGenSettings) -> Choice:
 def _on_cpu(settings: MusicGenSettings) -> Choice:
     name = f"cpu {platform.machine()}"
     match settings.precision:
-        case "auto":
-            return Choice("cpu", "int8", "onnx", name, "int8 is the fastest on a processor")
-        case "int8":
-            return Choice("cpu", "int8", "onnx", name, "as set")
+        case "auto" | "int8":
+            return _int8(settings, name)
         case "fp16":
             raise EngineError(
                 "musicgen.precision: fp16 is for GPUs; on a processor choose int8 (fast), bf16 or fp32"
             )
         case precision:
             return Choice("cpu", precision, "torch", name, "as set")
+
+
+def _int8(settings: MusicGenSettings, name: str) -> Choice:
+    """Take the decoder in C where it can be had, else ONNX Runtime's: both are int8, and round differently."""
+    from dgx_music.engines.musicgen.decoder.kernel.build import kernel_unavailable  # noqa: PLC0415
+
+    if not settings.kernel:
+        why_not: str | None = "musicgen.kernel is false"
+    elif settings.cache_dir is None:
+        why_not = "there is no folder to compile it into"
+    else:
+        why_not = kernel_unavailable(settings.cache_dir)
+    if why_not is None:
+        return Choice(
+            "cpu", "int8", "kernel", f"{name}, kernel", "int8 in the compiled decoder is the fastest"
+        )
+    return Choice("cpu", "int8", "onnx", f"{name}, ONNX Runtime", f"int8 in ONNX Runtime, for {why_not}")
 
 
 def _on_cuda(settings: MusicGenSettings) -> Choice:

@@ -44,7 +44,7 @@ class MusicGenEngine:
     @classmethod
     def availability(cls, settings: EngineSettings) -> Availability:
         """Say whether packages and weights are there. `auto` takes it only where nothing has to be downloaded."""
-        from dgx_music.engines.musicgen.checkpoint.locate import Missing, locate  # noqa: PLC0415
+        from dgx_music.engines.musicgen.checkpoint import Missing, locate  # noqa: PLC0415
 
         absent = [name for name in _PACKAGES if find_spec(name) is None]
         if absent:
@@ -54,13 +54,12 @@ class MusicGenEngine:
             )
         own = settings.musicgen
         found = locate(own.model, own)
-        missing = isinstance(found, Missing)
-        usable = not missing or (own.download and found.downloadable)
+        missing = found if isinstance(found, Missing) else None
         return Availability(
-            usable=usable,
-            reason="" if usable else found.reason,
+            usable=missing is None or (own.download and missing.card is not None),
+            reason=missing.reason if missing else "",
             hears_audio=True,
-            automatic=not missing,
+            automatic=missing is None,
             jobs_at_once=own.max_takes,
             model=own.model,
         )
@@ -72,7 +71,11 @@ class MusicGenEngine:
     def rest(self, idle_s: float) -> None:
         """Unload models that were idle for as long as the settings say."""
         if idle_s >= self._settings.musicgen.idle_unload_s:
-            self._shelf.warm.rest(self._settings.musicgen.idle_unload_s)
+            self._shelf.warm.rest(0.0)
+
+    def close(self) -> None:
+        """Unload everything."""
+        self._shelf.warm.close()
 
     def generate(self, takes: Sequence[TakeSpec], control: Control) -> Iterator[tuple[int, RawAudio]]:
         """Make the takes of one job together; yield each as it is ready.
@@ -87,7 +90,7 @@ class MusicGenEngine:
             control.progress(first, 0.0, "loading_model")
 
         still_wanted()
-        with self._shelf.use(request.model, request, control, first) as model:
+        with self._shelf.use(request, control, first) as model:
             control.progress(first, 0.0, "encoding_prompt")
             yield from self._decode(model, takes, control)
 
@@ -132,7 +135,7 @@ class MusicGenEngine:
         audio = run.audio()[:, heard.skip_samples :]
         if request.loop:
             audio = close_loop(audio, math.floor(request.length_exact_s * rate_hz + Fraction(1, 2)))
-        choice = model.choice
+        choice, identity = model.choice, model.identity
         return RawAudio(
             audio=audio,
             sample_rate_hz=rate_hz,
@@ -140,11 +143,11 @@ class MusicGenEngine:
                 "musicgen",
                 _VERSION,
                 neural=True,
-                model=model.name,
-                model_hash=model.weights_sha256,
+                model=identity.name,
+                model_hash=identity.weights_sha256,
                 device=choice.device_name,
                 precision=choice.precision,
-                licence=model.licence,
+                licence=identity.licence,
             ),
             notes="; ".join([f"{choice.precision} on {choice.device_name}", *heard.notes]),
         )

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dgx_music.engines.musicgen.architecture import LmArchitecture, ModelArchitecture
 
-__all__ = ["cache_bytes", "lm_parameters", "prefix_positions", "weights_bytes"]
+__all__ = [
+    "Room",
+    "cache_bytes",
+    "lm_parameters",
+    "prefix_positions",
+    "room_for",
+    "weight_bytes",
+    "weights_bytes",
+]
 
 _BYTES = {"int8": 1.0625, "fp16": 2.0, "bf16": 2.0, "fp32": 4.0}
 """A parameter's size; int8 has one fp32 scale for some tens of weights beside it."""
 _CACHE_BYTES = {"int8": 4, "fp16": 2, "bf16": 2, "fp32": 4}
 _BESIDE_BYTES = 450_000_000
 """Codec, text encoder, runtime."""
+_ROWS_A_TAKE = 2
 
 
 def lm_parameters(lm: LmArchitecture) -> int:
@@ -26,9 +36,14 @@ def lm_parameters(lm: LmArchitecture) -> int:
     )
 
 
+def weight_bytes(precision: str) -> float:
+    """Return what a parameter takes in a precision, in bytes, its share of the scales included."""
+    return _BYTES[precision]
+
+
 def weights_bytes(architecture: ModelArchitecture, precision: str) -> int:
     """Return what a loaded model holds without its caches, in bytes."""
-    return round(lm_parameters(architecture.lm) * _BYTES[precision]) + _BESIDE_BYTES
+    return round(lm_parameters(architecture.lm) * weight_bytes(precision)) + _BESIDE_BYTES
 
 
 def prefix_positions(architecture: ModelArchitecture) -> int:
@@ -42,3 +57,26 @@ def prefix_positions(architecture: ModelArchitecture) -> int:
 def cache_bytes(lm: LmArchitecture, precision: str, rows: int, positions: int) -> int:
     """Return what keys and values of so many rows and positions take, in bytes."""
     return 2 * lm.layers * lm.dim * _CACHE_BYTES[precision] * rows * positions
+
+
+@dataclass(frozen=True)
+class Room:
+    """The memory that a model may take, and what fits into it."""
+
+    max_rows: int
+    max_positions: int
+    decoding_bytes: int
+    """For the decoder's caches and buffers."""
+    total_bytes: int
+    """Everything."""
+
+
+def room_for(architecture: ModelArchitecture, precision: str, max_takes: int, budget_bytes: int) -> Room:
+    """Work out how many rows fit: as many as `max_takes` need, fewer where the budget ends before, one take's at least."""
+    lm = architecture.lm
+    positions = prefix_positions(architecture) + architecture.window_frames + lm.max_delay
+    resident = weights_bytes(architecture, precision)
+    row = cache_bytes(lm, precision, 1, positions)
+    fitting = max(_ROWS_A_TAKE, min(_ROWS_A_TAKE * max_takes, max(0, budget_bytes - resident) // row))
+    decoding = round(1.1 * fitting * row)
+    return Room(fitting, positions, decoding, resident + decoding)

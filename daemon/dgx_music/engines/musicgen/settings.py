@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - pydantic reads the types, when the settings travel to the worker
 from typing import Literal
 
-__all__ = ["DEFAULT_MODEL", "MusicGenSettings"]
+__all__ = ["DEFAULT_MODEL", "MusicGenSettings", "Precision"]
 
 DEFAULT_MODEL = "musicgen-small"
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,10 @@ class MusicGenSettings:
     """Whether a model that a request names, and that is not here yet, is downloaded."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`."""
-    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    precision: Precision = "auto"
     """`auto`: int8 on a CPU, fp16 or bf16 on a GPU."""
+    kernel: bool = True
+    """Whether int8 may use the decoder in C, where it can be compiled; ONNX Runtime's otherwise."""
     threads: int = 0
     """CPU threads for decoding; 0 for one a physical core."""
     max_takes: int = 8

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TakeRun"]
 
-_FIRST_CHUNK_S = 1.0
-_CHUNK_S = 2.0
+_FIRST_S = 1.0
+_FIRST_PARTS = 3
+_CHUNK_S = 1.0
+"""Audio is decoded by the second: more at a time would be heard later, less costs more. Only the first second is decoded
+in parts, so that little is left to do when its last frame comes."""
 
 
 class TakeRun:
@@ -61,16 +64,17 @@ class TakeRun:
         self._windows = list(windows)
         self._conditioned = conditioned
         self._decoder = decoder
-        self._prompt_frames = prompt.shape[1]
+        self._prompt_frames = int(prompt.shape[1])
         self._total = self._windows[-1].stop
         self._codes = np.zeros((prompt.shape[0], self._total), np.int64)
         self._codes[:, : prompt.shape[1]] = prompt
-        self._known = prompt.shape[1]
+        self._known = self._prompt_frames
         self._pushed = 0
         self._audio: list[npt.NDArray[np.float32]] = []
         # Where audio is decoded depends on the frame alone, never on when it came: the same seed, the same samples.
-        first = self._prompt_frames + round(_FIRST_CHUNK_S * frame_rate_hz)
-        self._borders = [*range(first, self._total, round(_CHUNK_S * frame_rate_hz)), self._total]
+        self._borders = _borders(
+            self._prompt_frames, self._total, frame_rate_hz, lag_frames=decoder.lag_frames
+        )
         self._window = 0
         self._decoding: Decoding | None = self._begin(self._windows[0])
 
@@ -150,8 +154,16 @@ class TakeRun:
         border = self._borders.pop(0)
         parts = [self._decoder.push(self._codes[:, self._pushed : border])]
         self._pushed = border
-        if self.finished:
+        if border == self._total:
             parts.append(self._decoder.finish())
         audio = np.concatenate(parts, axis=1)
         self._audio.append(audio)
         return audio
+
+
+def _borders(prompt: int, total: int, frame_rate_hz: float, *, lag_frames: int) -> list[int]:
+    """Return up to which frames audio is decoded at a time, the last one `total`."""
+    second = round(_FIRST_S * frame_rate_hz) + lag_frames
+    parts = [prompt + second * part // _FIRST_PARTS for part in range(1, _FIRST_PARTS)]
+    seconds = range(prompt + second, total, round(_CHUNK_S * frame_rate_hz))
+    return [*(border for border in (*parts, *seconds) if border < total), total]

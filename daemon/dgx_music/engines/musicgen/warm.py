@@ -59,14 +59,14 @@ class WarmSet(Generic[M]):
 
     @contextmanager
     def use(
-        self, name: str, needs_bytes: int, load: Callable[[], M], still_wanted: Callable[[], None]
+        self, name: str, prepare: Callable[[], tuple[int, Callable[[], M]]], still_wanted: Callable[[], None]
     ) -> Iterator[M]:
         """Hold a model for as long as the block runs, loading it first where it is not there.
 
         Args:
             name: what tells models apart.
-            needs_bytes: what it will hold of the device's memory.
-            load: loads it; may raise.
+            prepare: asked only where the model is not there: how much of the device's memory it will hold, in bytes, and
+                what loads it. Both may raise.
             still_wanted: called while waiting for room; raises where the caller has given up.
 
         Raises:
@@ -77,6 +77,7 @@ class WarmSet(Generic[M]):
             with self._loading:
                 entry = self._take(name)
                 if entry is None:
+                    needs_bytes, load = prepare()
                     self._make_room(name, needs_bytes, still_wanted)
                     entry = _Entry(load(), needs_bytes, users=1)
                     with self._changed:

@@ -37,7 +37,7 @@ def shelf():
             self.warm = WarmSet(10, clock=lambda: self.now_s)
 
         def use(self, name, size=4, still_wanted=lambda: None):
-            return self.warm.use(name, size, lambda: self._load(name), still_wanted)
+            return self.warm.use(name, lambda: (size, lambda: self._load(name)), still_wanted)
 
         def _load(self, name):
             self.loaded.append(FakeModel(name))
@@ -114,7 +114,7 @@ def test_a_model_larger_than_the_budget_is_refused_with_both_figures(shelf):
     touch(shelf, "small")
     with (
         pytest.raises(EngineError, match=r"large needs 11\.0 GB and may use"),
-        WarmSet(10**9).use("large", 11 * 10**9, lambda: FakeModel("large"), lambda: None),
+        WarmSet(10**9).use("large", lambda: (11 * 10**9, lambda: FakeModel("large")), lambda: None),
     ):
         pass
     with pytest.raises(EngineError, match=r"musicgen\.memory_mb"), shelf.use("large", 11):
@@ -134,7 +134,10 @@ def test_a_load_that_fails_leaves_no_trace(shelf):
     def fail():
         raise EngineError("no weights")
 
-    with pytest.raises(EngineError, match="no weights"), shelf.warm.use("small", 4, fail, lambda: None):
+    with (
+        pytest.raises(EngineError, match="no weights"),
+        shelf.warm.use("small", lambda: (4, fail), lambda: None),
+    ):
         pass
     assert shelf.warm.names == ()
     assert touch(shelf, "small").name == "small"

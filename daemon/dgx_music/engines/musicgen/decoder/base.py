@@ -94,6 +94,9 @@ class Decoder(Protocol):
         is the prompt's.
         """
 
+    def logits(self, handle: int) -> npt.NDArray[np.float32]:
+        """Return the weighted sum (K, C) that the take's last tokens were drawn from."""
+
     def finished(self, handle: int) -> bool:
         """Whether the take has had its last step."""
 
