@@ -96,6 +96,8 @@ async def _feed_watchdog(notifier: Notifier) -> None:
 
 
 def _show(notifier: Notifier, update: JobUpdate) -> None:
+    if update.kind == "preview":
+        return
     if update.kind == "progress":
         notifier.status(f"{update.job.id}: {update.job.step} {update.job.progress:.0%}")
     else:

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from dgx_music.engines.base import EngineSettings
+from dgx_music.engines.musicgen.settings import DEFAULT_MODEL, MusicGenSettings
 from dgx_music.errors import ConfigError, RequestError
 from dgx_music.request import GenerationRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from dgx_music.paths import Paths
 
 __all__ = [
     "AudioConfig",
@@ -24,8 +28,10 @@ __all__ = [
     "EngineConfig",
     "InboxConfig",
     "LibraryConfig",
+    "MusicGenConfig",
     "OscConfig",
     "QueueConfig",
+    "ReadingConfig",
     "load_config",
 ]
 
@@ -85,6 +91,27 @@ class EngineConfig(_Section):
     renderer: Literal["auto", "numpy", "fluidsynth"] = "auto"
 
 
+class MusicGenConfig(_Section):
+    """MusicGen: which model, where it lies, what it may use. See `MusicGenSettings`."""
+
+    model: str = Field(DEFAULT_MODEL, min_length=1)
+    models_dir: AbsolutePath | None = None
+    download: bool = True
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    kernel: bool = True
+    threads: int = Field(0, ge=0)
+    max_takes: int = Field(8, ge=1, le=64)
+    memory_mb: int = Field(0, ge=0)
+    idle_unload_s: float = Field(600.0, ge=0)
+
+
+class ReadingConfig(_Section):
+    """Which of the user's audio may be read."""
+
+    roots: tuple[AbsolutePath, ...] = ()
+
+
 class AudioConfig(_Section):
     """What a request gets that does not say otherwise."""
 
@@ -114,9 +141,22 @@ class Config(_Section):
     inbox: InboxConfig = InboxConfig()
     library: LibraryConfig = LibraryConfig()
     engine: EngineConfig = EngineConfig()
+    musicgen: MusicGenConfig = MusicGenConfig()
+    reading: ReadingConfig = ReadingConfig()
     audio: AudioConfig = AudioConfig()
     queue: QueueConfig = QueueConfig()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def for_engines(self, paths: Paths) -> EngineSettings:
+        """Return what engines may know of all this."""
+        return EngineSettings(
+            soundfont=self.engine.soundfont,
+            renderer=self.engine.renderer,
+            musicgen=MusicGenSettings(
+                **self.musicgen.model_dump(), cache_dir=(paths.cache_dir / "musicgen").absolute()
+            ),
+            reading_roots=self.reading.roots or (self.library.path or paths.library,),
+        )
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgx_music.dispatcher import Dispatcher
+from dgx_music.engines.known import KnownEngines
 from dgx_music.host.local import EngineHost
 from dgx_music.intake import Intake
 from dgx_music.jobs.store import Store
@@ -47,7 +48,20 @@ async def open_core(config: Config, paths: Paths) -> AsyncIterator[Core]:
         store = await thread.call(Store, paths.database)
         ladder.callback(store.close)
         updates = Updates()
-        host = EngineHost(config.engine, paths.cache_dir)
+        settings = config.for_engines(paths)
+        engines = KnownEngines(settings)
+        host = EngineHost(config.engine, settings, paths.cache_dir)
         ladder.push_async_callback(host.stop)
-        dispatcher = Dispatcher(config, paths, store, thread, updates, host)
-        yield Core(Intake(config, store, thread, updates, dispatcher), dispatcher, host, store, thread)
+        dispatcher = Dispatcher(
+            config, paths, store=store, thread=thread, updates=updates, host=host, engines=engines
+        )
+        intake = Intake(
+            config,
+            store=store,
+            thread=thread,
+            updates=updates,
+            dispatcher=dispatcher,
+            engines=engines,
+            warm_models=host.warm,
+        )
+        yield Core(intake, dispatcher, host, store, thread)

@@ -1,28 +1,31 @@
 """`Intake`: the door that all surfaces come through (`surfaces.door.Door`).
 
 Requests that arrive together are stored in one transaction, each caller answered only when its job is on disk.
+
+The estimate in the answer is: the seconds of audio that the job's engine still has to make, up to and with this job's,
+times what a second cost that engine over its last 20 jobs on this machine; and the time that the job's model took to
+load last time, if it is not loaded now. A job's cost is its share of its engine's time while others ran beside it
+(`Shares`), so that jobs made together are not counted one after the other. When company changes, jobs now coming alone
+that came eight at a time before, the estimate follows as their costs come in.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dgx_music.engines.base import EngineSettings
-from dgx_music.engines.registry import choose_engine
 from dgx_music.errors import EngineUnavailableError, QueueFullError, RequestError
 from dgx_music.jobs import Accepted, JobState, JobUpdate, QueueStatus
 from dgx_music.jobs.store import NewJob
 from dgx_music.request import GenerationRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from dgx_music.config import Config
     from dgx_music.dispatcher import Dispatcher
-    from dgx_music.engines.base import Availability
+    from dgx_music.engines.known import KnownEngines
     from dgx_music.jobs import Job, Source
     from dgx_music.jobs.store import Store
     from dgx_music.jobs.store_thread import StoreThread
@@ -32,13 +35,18 @@ __all__ = ["Intake"]
 
 _FIRST_GUESS_S = 1.0
 """What a second of audio is taken to cost until this machine has a history of its own."""
-_ENGINES_KEPT_S = 10.0
-"""For how long an engine's availability is believed before it is asked again."""
+
+
+@dataclass(frozen=True)
+class _Validated:
+    job: NewJob
+    model: str
+    """The model that it will be made with; empty where the engine has none to load."""
 
 
 @dataclass
 class _Waiting:
-    new: list[NewJob]
+    new: list[_Validated]
     answer: asyncio.Future[list[Accepted]]
 
 
@@ -46,16 +54,24 @@ class Intake:
     """Validates, chooses the engine, stores, answers; passes cancels and pauses on to the dispatcher."""
 
     def __init__(
-        self, config: Config, store: Store, thread: StoreThread, updates: Updates, dispatcher: Dispatcher
+        self,
+        config: Config,
+        *,
+        store: Store,
+        thread: StoreThread,
+        updates: Updates,
+        dispatcher: Dispatcher,
+        engines: KnownEngines,
+        warm_models: Callable[[str], Collection[str]],
     ) -> None:
         self._config = config
         self._store = store
         self._thread = thread
         self._updates = updates
         self._dispatcher = dispatcher
-        self._settings = EngineSettings(config.engine.soundfont, config.engine.renderer)
+        self._engines = engines
+        self._warm_models = warm_models
         self._defaults = {"engine": config.engine.default, **config.audio.model_dump()}
-        self._engines: dict[str, tuple[float, str, Availability]] = {}
         self._waiting: list[_Waiting] = []
         self._storing: asyncio.Task[None] | None = None
 
@@ -65,7 +81,7 @@ class Intake:
 
     async def submit_batch(self, batch: Sequence[Mapping[str, Any]], source: Source) -> list[Accepted]:
         """Accept several requests or none; see `Door.submit_batch`."""
-        new: list[NewJob] = []
+        new: list[_Validated] = []
         problems: list[str] = []
         for number, fields in enumerate(batch, start=1):
             try:
@@ -125,24 +141,17 @@ class Intake:
         """Call `listener` for every update; see `Door.subscribe`."""
         return self._updates.subscribe(listener)
 
-    def _validated(self, fields: Mapping[str, Any], source: Source) -> NewJob:
+    def _validated(self, fields: Mapping[str, Any], source: Source) -> _Validated:
         request = GenerationRequest.from_fields(fields, self._defaults)
-        engine, availability = self._engine_for(request.engine)
+        engine, availability = self._engines.choose(request.engine)
         if not availability.hears_audio:
             for name in ("continue_from", "melody"):
                 if getattr(request, name) is not None:
                     raise RequestError(f"{name}: engine {engine!r} cannot hear audio; MusicGen can")
-        return NewJob(request, source, engine)
+        model = availability.model if request.model == "auto" else request.model
+        return _Validated(NewJob(request, source, engine), model)
 
-    def _engine_for(self, wanted: str) -> tuple[str, Availability]:
-        now_s = time.monotonic()
-        kept = self._engines.get(wanted)
-        if kept is None or kept[0] < now_s:
-            kept = (now_s + _ENGINES_KEPT_S, *choose_engine(wanted, self._settings))
-            self._engines[wanted] = kept
-        return kept[1], kept[2]
-
-    async def _store_soon(self, new: list[NewJob]) -> list[Accepted]:
+    async def _store_soon(self, new: list[_Validated]) -> list[Accepted]:
         waiting = _Waiting(new, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._storing is None or self._storing.done():
@@ -173,10 +182,10 @@ class Intake:
         limit = self._config.queue.max_pending
         room = limit - self._store.counts()[JobState.PENDING]
         answers: list[list[Accepted] | Exception] = []
-        fitting: list[NewJob] = []
+        fitting: list[_Validated] = []
         spans: list[slice] = []
         for waiting in group:
-            if len(waiting.new) > room and self._store.unknown(waiting.new) > room:
+            if len(waiting.new) > room and self._store.unknown([item.job for item in waiting.new]) > room:
                 answers.append(
                     QueueFullError(f"{limit} jobs wait already (queue.max_pending); try again later")
                 )
@@ -185,12 +194,15 @@ class Intake:
             spans.append(slice(len(fitting), len(fitting) + len(waiting.new)))
             fitting += waiting.new
             answers.append([])
-        stored = self._store.add(fitting) if fitting else []
-        costs = {
-            name: self._store.seconds_per_audio_second(name) for name in {item.engine for item in fitting}
+        stored = self._store.add([item.job for item in fitting]) if fitting else []
+        costs = {engine: self._cost(engine) for engine in {item.job.engine for item in fitting}}
+        loading = {
+            pair: self._loading_s(*pair) for pair in {(item.job.engine, item.model) for item in fitting}
         }
         accepted = [
-            self._accepted(item, job_id, costs[item.engine], known=known)
+            self._accepted(
+                item.job, job_id, costs[item.job.engine], loading[item.job.engine, item.model], known=known
+            )
             for item, (job_id, known) in zip(fitting, stored, strict=True)
         ]
         for place, span in zip(
@@ -199,13 +211,21 @@ class Intake:
             answers[place] = accepted[span]
         return answers
 
-    def _accepted(self, item: NewJob, job_id: str, cost: float | None, *, known: bool) -> Accepted:
+    def _cost(self, engine: str) -> float:
+        cost = self._store.seconds_per_audio_second(engine)
+        return _FIRST_GUESS_S if cost is None else cost
+
+    def _loading_s(self, engine: str, model: str) -> float:
+        """Return how long the model took to load last time; 0 where it is loaded, or was never loaded here."""
+        return 0.0 if model in self._warm_models(engine) else self._store.loading_s(engine, model)
+
+    def _accepted(self, item: NewJob, job_id: str, cost: float, loading_s: float, *, known: bool) -> Accepted:
         place, audio_s = self._store.ahead(job_id)
         return Accepted(
             job_id=job_id,
             request_id=item.request.request_id or job_id,
             place=place,
-            eta_s=round(audio_s * (cost if cost is not None else _FIRST_GUESS_S), 1),
+            eta_s=round(audio_s * cost + loading_s, 1),
             engine=item.engine,
             duplicate=known,
         )

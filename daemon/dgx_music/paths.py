@@ -26,9 +26,9 @@ class Paths:
     database: Path
     """The job store, SQLite."""
     state_dir: Path
-    """Lock, runtime record of the running daemon, worker scratch."""
+    """Lock, runtime record of the running daemon, previews."""
     cache_dir: Path
-    """Compiled analysis code; may be deleted at any time."""
+    """Compiled analysis code, prepared weights; may be deleted at any time."""
     library: Path
     """Finished takes, `YYYY/MM/DD/`."""
     inbox: Path
@@ -67,6 +67,11 @@ class Paths:
     def runtime_file(self) -> Path:
         """What the running daemon says of itself: pid and OSC address, JSON."""
         return self.state_dir / "daemon.json"
+
+    @property
+    def previews(self) -> Path:
+        """Previews of the running jobs, a folder for each; cleared at the start."""
+        return self.state_dir / "previews"
 
     def staging_in(self, library: Path) -> Path:
         """Where takes are written before they are published: on the library's own file system, so that this is a link.

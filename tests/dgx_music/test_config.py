@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from dgx_music.config import Config, load_config
+from dgx_music.config import Config, MusicGenConfig, load_config
+from dgx_music.engines.base import EngineSettings
+from dgx_music.engines.musicgen.settings import MusicGenSettings
 from dgx_music.errors import ConfigError
+from dgx_music.paths import Paths
 
 
 def test_no_file_means_defaults(tmp_path):
@@ -69,3 +73,33 @@ def test_defaults_that_no_request_could_have_are_named_when_they_are_read(tmp_pa
     path.write_text("[audio]\nsample_rate = 1000\n")
     with pytest.raises(ConfigError, match=r"audio: .*1000 Hz is not offered"):
         load_config(path, {})
+
+
+def test_engines_see_their_settings_and_read_the_library_unless_other_folders_are_named(tmp_path):
+    paths = Paths.find({"DGX_MUSIC_HOME": str(tmp_path)})
+    assert Config().for_engines(paths) == EngineSettings(
+        musicgen=MusicGenSettings(cache_dir=tmp_path / "cache" / "musicgen"),
+        reading_roots=(tmp_path / "library",),
+    )
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '[library]\npath = "/takes"\n[musicgen]\nmodel = "musicgen-large"\nmax_takes = 3\n'
+        '[engine]\nrenderer = "numpy"\n'
+    )
+    seen = load_config(path, {}).for_engines(paths)
+    assert (seen.musicgen.model, seen.musicgen.max_takes, seen.renderer) == ("musicgen-large", 3, "numpy")
+    assert seen.reading_roots == (Path("/takes"),)
+    path.write_text('[reading]\nroots = ["/samples", "~/Music"]\n')
+    assert load_config(path, {}).for_engines(paths).reading_roots == (Path("/samples"), Path.home() / "Music")
+
+
+def test_every_setting_of_musicgen_can_be_set_and_has_the_engines_own_default():
+    own = {field.name: getattr(MusicGenSettings(), field.name) for field in fields(MusicGenSettings)}
+    del own["cache_dir"]  # with the installation's other caches
+    assert MusicGenConfig().model_dump() == own
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "CPU"])
+def test_a_device_that_torch_would_not_know_is_named(tmp_path, device):
+    with pytest.raises(ConfigError, match=r"musicgen.device"):
+        load_config(tmp_path / "none.toml", {"DGX_MUSIC__MUSICGEN__DEVICE": device})

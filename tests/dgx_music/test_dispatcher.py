@@ -307,7 +307,7 @@ def test_stopping_while_takes_are_published_waits_for_them(tmp_path, monkeypatch
     """The publication is held up until the stop has begun; it must still come to its end."""
     import threading
 
-    from dgx_music import dispatcher
+    from dgx_music import job_runner
 
     publishing, go_on = threading.Event(), threading.Event()
 
@@ -316,8 +316,8 @@ def test_stopping_while_takes_are_published_waits_for_them(tmp_path, monkeypatch
         assert go_on.wait(30)
         return publish(files, root)
 
-    publish = dispatcher.publish
-    monkeypatch.setattr(dispatcher, "publish", slow_publish)
+    publish = job_runner.publish
+    monkeypatch.setattr(job_runner, "publish", slow_publish)
 
     async def main():
         async with running_core(tmp_path) as core:
@@ -366,6 +366,306 @@ def test_a_fault_of_our_own_fails_the_job_and_the_queue_goes_on(tmp_path, monkey
     assert (failed.state, failed.error_code) == (JobState.FAILED, "internal")
     assert "TypeError: a bug of ours" in failed.error_message
     assert good.state is JobState.COMPLETED
+
+
+# -- several jobs at once ----------------------------------------------------------------------------------------
+
+
+async def submit(core, engine, *prompts, **fields):
+    """Submit jobs together; return their ids."""
+    batch = [{"prompt": prompt, "duration": 0.5, "engine": engine, **fields} for prompt in prompts]
+    return [accepted.job_id for accepted in await core.intake.submit_batch(batch, Source("cli"))]
+
+
+@contextlib.asynccontextmanager
+async def all_generating(core, number):
+    """Leave the block when so many jobs are generating."""
+    seen, enough = set(), asyncio.Event()
+
+    def look(update):
+        if update.job.step == "generating":
+            seen.add(update.job.id)
+        if len(seen) >= number:
+            enough.set()
+
+    stop = core.intake.subscribe(look)
+    yield
+    await asyncio.wait_for(enough.wait(), 60)
+    stop()
+
+
+def states(folder, job_ids):
+    store = Store(paths_in(folder).database)
+    found = [store.get(job_id).state for job_id in job_ids]
+    store.close()
+    return found
+
+
+def test_jobs_that_an_engine_makes_together_run_together(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core:
+            ids = await submit(core, "test-together", *["meet 3"] * 3)
+            return [await ended(core, job_id) for job_id in ids]
+
+    jobs = asyncio.run(main())
+    assert [(job.state, job.attempts) for job in jobs] == [(JobState.COMPLETED, 1)] * 3
+    assert library_files(tmp_path) == sorted(job.takes[0].files[0].final for job in jobs)
+
+
+def test_an_engine_that_takes_one_job_at_a_time_never_gets_two(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core:
+            ids = await submit(core, "test-solo", *"abcd")
+            return [await ended(core, job_id) for job_id in ids]
+
+    jobs = asyncio.run(main())
+    assert [job.state for job in jobs] == [JobState.COMPLETED] * 4
+    assert sorted(job.finished_at for job in jobs) == [job.finished_at for job in jobs]
+
+
+def test_a_full_engine_keeps_its_own_jobs_waiting_and_no_others(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core:
+            async with all_generating(core, 1):
+                [slow, next_slow] = await submit(core, "test-slow", "a", "b")
+            assert (await make(core)).state is JobState.COMPLETED
+            queue = await core.intake.queue()
+            assert [job.id for job in queue.running] == [slow]
+            assert (await core.intake.job(next_slow)).state is JobState.PENDING
+            await core.intake.cancel(slow)
+            assert (await ended(core, slow)).state is JobState.CANCELLED
+            async with all_generating(core, 1):
+                pass
+            assert (await core.intake.job(next_slow)).state is JobState.PROCESSING
+
+    asyncio.run(main())
+
+
+def test_one_of_several_running_jobs_is_cancelled_and_the_others_go_on(tmp_path):
+    mark = tmp_path / "mark"
+
+    async def main():
+        async with running_core(tmp_path) as core:
+            async with all_generating(core, 3):
+                ids = await submit(core, "test-together", *[f"wait {mark}"] * 3)
+            assert {job.id for job in (await core.intake.queue()).running} == set(ids)
+            await core.intake.cancel(ids[1])
+            assert (await ended(core, ids[1])).state is JobState.CANCELLED
+            mark.touch()
+            return [await ended(core, job_id) for job_id in (ids[0], ids[2])]
+
+    assert [job.state for job in asyncio.run(main())] == [JobState.COMPLETED] * 2
+
+
+def test_stopping_puts_all_running_jobs_back_and_clears_their_files(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core, all_generating(core, 3):
+            return await submit(core, "test-together", *[f"wait {tmp_path}/never"] * 3)
+
+    assert states(tmp_path, asyncio.run(main())) == [JobState.PENDING] * 3
+    paths = paths_in(tmp_path)
+    assert not any(paths.staging_in(paths.library).glob("*"))
+
+
+def test_a_pause_lets_running_jobs_end_and_starts_no_other(tmp_path):
+    mark = tmp_path / "mark"
+
+    async def main():
+        async with running_core(tmp_path) as core:
+            async with all_generating(core, 2):
+                running = await submit(core, "test-together", *[f"wait {mark}"] * 2)
+            await core.intake.pause()
+            [waiting] = await submit(core, "test-together", f"wait {mark}")
+            mark.touch()
+            assert [(await ended(core, job_id)).state for job_id in running] == [JobState.COMPLETED] * 2
+            assert (await core.intake.job(waiting)).state is JobState.PENDING
+            await core.intake.resume()
+            return await ended(core, waiting)
+
+    assert asyncio.run(main()).state is JobState.COMPLETED
+
+
+def test_of_several_jobs_on_a_dead_worker_only_the_guilty_one_is_given_up(tmp_path):
+    """It kills its worker each time. The others are dragged along once, then each runs alone: so whoever dies did it."""
+    mark = tmp_path / "mark"
+
+    async def main():
+        async with running_core(tmp_path, config_with(engine={"max_attempts": 2})) as core:
+            async with all_generating(core, 2):
+                innocent = await submit(core, "test-together", *[f"wait {mark}"] * 2)
+            [guilty] = await submit(core, "test-together", f"die {mark}", priority=-1)
+            jobs = [await ended(core, job_id) for job_id in (*innocent, guilty)]
+            together = await submit(core, "test-together", *["meet 2"] * 2)  # nobody is under suspicion now
+            return jobs, [await ended(core, job_id) for job_id in together]
+
+    (*innocent, guilty), after = asyncio.run(main())
+    assert [(job.state, job.attempts) for job in innocent] == [(JobState.COMPLETED, 2)] * 2
+    assert (guilty.state, guilty.error_code, guilty.attempts) == (JobState.FAILED, "worker_died", 3)
+    assert "attempt 2 of 2" in guilty.error_message
+    assert [job.state for job in after] == [JobState.COMPLETED] * 2
+
+
+def test_a_guilty_job_that_goes_first_fails_before_the_others_are_tried_again(tmp_path):
+    mark = tmp_path / "mark"
+
+    async def main():
+        async with running_core(tmp_path, config_with(engine={"max_attempts": 3})) as core:
+            await core.intake.pause()
+            ids = await submit(core, "test-together", f"die {mark}", *[f"wait {mark}"] * 3)
+            await core.intake.resume()
+            return [await ended(core, job_id) for job_id in ids]
+
+    guilty, *innocent = asyncio.run(main())
+    assert (guilty.state, guilty.error_code) == (JobState.FAILED, "worker_died")
+    assert [job.state for job in innocent] == [JobState.COMPLETED] * 3
+    assert max(job.attempts for job in innocent) <= 2
+
+
+def test_a_suspect_that_is_cancelled_while_it_waits_keeps_nobody_apart(tmp_path):
+    mark = tmp_path / "mark"
+
+    async def main():
+        async with running_core(tmp_path, config_with(engine={"max_attempts": 1})) as core:
+            async with all_generating(core, 1):
+                [suspect] = await submit(core, "test-together", f"wait {tmp_path}/never", priority=-5)
+            [guilty] = await submit(core, "test-together", f"die {mark}")
+            assert (await ended(core, guilty)).error_code == "worker_died"
+            await core.intake.cancel(suspect)
+            await ended(core, suspect)
+            ids = await submit(core, "test-together", *["meet 2"] * 2)
+            return [await ended(core, job_id) for job_id in ids]
+
+    assert [job.state for job in asyncio.run(main())] == [JobState.COMPLETED] * 2
+
+
+def test_a_time_out_is_held_against_nobody_else(tmp_path):
+    mark = tmp_path / "mark"
+    config = config_with(engine={"timeout_base_s": 5, "timeout_per_audio_s": 200, "max_attempts": 1})
+
+    async def main():
+        async with running_core(tmp_path, config) as core:
+            await make(core)  # so that the time-out does not have to wait for a worker to come up
+            async with all_generating(core, 1):
+                [waits] = await submit(core, "test-together", f"wait {mark}")
+            # It goes first, so it is alone when it has been told apart.
+            [hangs] = await submit(core, "test-together", "hang", duration=None, samples=480, priority=1)
+            timed_out = await ended(core, hangs)
+            async with all_generating(core, 2):  # and they run together again, as before
+                [other] = await submit(core, "test-together", f"wait {mark}")
+            mark.touch()
+            return timed_out, await ended(core, waits), await ended(core, other)
+
+    timed_out, waited, other = asyncio.run(main())
+    assert (timed_out.state, timed_out.error_code, timed_out.attempts) == (
+        JobState.FAILED,
+        "engine_timeout",
+        2,
+    )
+    assert (waited.state, waited.attempts) == (JobState.COMPLETED, 2)
+    assert other.state is JobState.COMPLETED
+
+
+@pytest.mark.slow
+def test_a_job_that_others_held_up_until_its_time_out_is_made_alone(tmp_path):
+    """The one who waits times out first, for it is shorter; who hangs is to blame, and fails when it is alone."""
+    mark = tmp_path / "mark"
+    config = config_with(engine={"timeout_base_s": 20, "timeout_per_audio_s": 10, "max_attempts": 1})
+
+    async def main():
+        async with running_core(tmp_path, config) as core:
+            await make(core)
+            async with all_generating(core, 1):
+                [hangs] = await submit(core, "test-together", "hang", priority=-1)
+            [held_up] = await submit(core, "test-together", f"wait {mark}", duration=None, samples=480)
+            while (await core.intake.job(held_up)).attempts < 2:  # noqa: ASYNC110 - nobody tells of an attempt
+                await asyncio.sleep(0.1)
+            mark.touch()
+            return await ended(core, held_up), await ended(core, hangs)
+
+    held_up, hung = asyncio.run(main())
+    assert (held_up.state, held_up.attempts) == (JobState.COMPLETED, 2)
+    assert (hung.state, hung.error_code, hung.attempts) == (JobState.FAILED, "engine_timeout", 2)
+
+
+def test_trouble_with_one_jobs_records_leaves_the_others_running(tmp_path, monkeypatch):
+    """The database fails when one job's takes are recorded: it is taken up again while the other goes on."""
+    from dgx_music.errors import StoreError
+
+    mark = tmp_path / "mark"
+    record_takes = Store.record_takes
+    calls = []
+
+    def broken_once(self, *arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise StoreError("the disk is full")
+        return record_takes(self, *arguments)
+
+    monkeypatch.setattr(Store, "record_takes", broken_once)
+
+    async def main():
+        async with running_core(tmp_path) as core:
+            async with all_generating(core, 1):
+                [waits] = await submit(core, "test-together", f"wait {mark}")
+            troubled = await make(core)
+            assert (await core.intake.job(waits)).state is JobState.PROCESSING
+            mark.touch()
+            return troubled, await ended(core, waits)
+
+    troubled, waited = asyncio.run(main())
+    assert (troubled.state, troubled.attempts) == (JobState.COMPLETED, 2)
+    assert (waited.state, waited.attempts) == (JobState.COMPLETED, 1)
+    assert library_files(tmp_path) == sorted(job.takes[0].files[0].final for job in (troubled, waited))
+
+
+# -- previews ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["completed", "cancelled"])
+def test_previews_are_told_and_are_gone_when_the_job_has_ended(tmp_path, end):
+    mark = tmp_path / "mark"
+
+    async def main():
+        async with running_core(tmp_path) as core:
+            told, enough = [], asyncio.Event()
+
+            def hear(update):
+                if update.preview is not None:
+                    told.append(update)
+                    if len(told) == 2:
+                        enough.set()
+
+            core.intake.subscribe(hear)
+            [job_id] = await submit(core, "test-keeper", str(mark))
+            await asyncio.wait_for(enough.wait(), 60)
+            path = paths_in(tmp_path).state_dir / "previews" / job_id / "take1.wav"
+            assert told[-1].preview.path == str(path)
+            assert len(await asyncio.to_thread(path.read_bytes)) == 44 + 4 * 16_000
+            assert [(update.kind, update.preview.take, update.preview.seconds) for update in told] == [
+                ("preview", 0, 0.25),
+                ("preview", 0, 0.5),
+            ]
+            if end == "cancelled":
+                await core.intake.cancel(job_id)
+            else:
+                mark.touch()
+            return await ended(core, job_id)
+
+    job = asyncio.run(main())
+    assert job.state == end
+    assert list(paths_in(tmp_path).previews.glob("*")) == []
+
+
+def test_previews_that_a_crash_has_left_are_cleared_at_the_start(tmp_path):
+    left = paths_in(tmp_path).previews / "gen_000000000000" / "take1.wav"
+    left.parent.mkdir(parents=True)
+    left.touch()
+
+    async def main():
+        async with running_core(tmp_path):
+            assert not left.parent.exists()
+
+    asyncio.run(main())
 
 
 @pytest.mark.slow

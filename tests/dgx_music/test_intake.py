@@ -14,7 +14,10 @@ from dgx_music.errors import (
     StoreError,
 )
 from dgx_music.jobs import JobState, Source
-from support.core import config_with, paths_in
+from dgx_music.jobs.store import NewJob
+from dgx_music.request import GenerationRequest
+from support.core import config_with, ended, paths_in, running_core
+from support.takes import take
 
 pytestmark = pytest.mark.usefixtures("faulty_engines")
 CLI = Source("cli")
@@ -158,3 +161,57 @@ def test_a_listener_that_fails_does_not_stop_the_others(tmp_path, caplog):
 
     assert within(tmp_path, work) == ["cancelled"]
     assert "a listener failed" in caplog.text
+
+
+# -- how long it will take ---------------------------------------------------------------------------------------
+
+
+def completed(store, cost_s, **fields):
+    """Let a job of 10 s have been made by test-keeper, at that cost."""
+    request = GenerationRequest.from_fields({"prompt": "a", "duration": 10, **fields})
+    [(job_id, _)] = store.add([NewJob(request, CLI, "test-keeper")])
+    store.claim(job_id)
+    store.record_takes(job_id, [take(0, job_id)])
+    store.complete(job_id, None, cost_s)
+
+
+def test_the_estimate_is_what_waits_times_what_a_second_cost(tmp_path):
+    async def work(core):
+        completed(core.store, 5.0)
+        answers = [
+            await core.intake.submit({**NOISE, "engine": "test-keeper", "duration": 10}, CLI) for _ in "ab"
+        ]
+        await core.intake.submit({**NOISE, "duration": 100}, CLI)
+        answers.append(await core.intake.submit({**NOISE, "engine": "test-keeper", "duration": 10}, CLI))
+        return [answer.eta_s for answer in answers]
+
+    assert within(tmp_path, work) == [5.0, 10.0, 15.0]
+
+
+def test_the_estimate_tells_the_loading_of_a_model_that_is_not_loaded(tmp_path):
+    async def work(core):
+        completed(core.store, 5.0)
+        core.store.note_loading("test-keeper", "tiny", 40.0)
+        core.store.note_loading("test-keeper", "huge", 90.0)
+        submit, fields = core.intake.submit, {"prompt": "a", "engine": "test-keeper", "duration": 10}
+        return [
+            (await submit({**fields, "model": model}, CLI)).eta_s for model in ("auto", "tiny", "huge", "new")
+        ]
+
+    assert within(tmp_path, work) == [5.0 + 40, 10.0 + 40, 15.0 + 90, 20.0]
+
+
+def test_the_estimate_leaves_out_a_model_that_is_loaded_and_loading_is_no_part_of_the_cost(tmp_path):
+    (tmp_path / "mark").touch()
+    fields = {"prompt": str(tmp_path / "mark"), "engine": "test-keeper", "duration": 0.5}
+
+    async def main():
+        async with running_core(tmp_path) as core:
+            await ended(core, (await core.intake.submit(fields, CLI)).job_id)
+            assert core.store.loading_s("test-keeper", "tiny") == 40.0  # so the engine says
+            assert core.store.seconds_per_audio_second("test-keeper") == 0.0  # it took less than the 40 s
+            assert core.host.warm("test-keeper") == ("tiny",)
+            core.store.note_loading("test-keeper", "other", 7.0)
+            return [(await core.intake.submit({**fields, "model": m}, CLI)).eta_s for m in ("auto", "other")]
+
+    assert asyncio.run(main()) == [0.0, 7.0]

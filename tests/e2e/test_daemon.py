@@ -260,11 +260,13 @@ def test_a_second_daemon_on_the_same_state_refuses_and_names_the_first(shared, s
 # -- end and beginning -----------------------------------------------------------------------------------------
 
 
-def test_sigterm_ends_in_order_and_the_next_daemon_takes_the_queue_up(running):
+def test_sigterm_ends_in_order_and_the_next_daemon_takes_the_queue_up(running, tmp_path):
+    mark = tmp_path / "mark"
     with OscSender(running.osc) as sender:
         slow = generate(sender, "slow", engine="test-slow")
-        waiting = generate(sender, "waiting")
+        waiting = generate(sender, f"wait {mark}", engine="test-together")
         running.await_state(slow, "processing")
+        running.await_state(waiting, "processing")
         [worker] = running.workers()
         assert running.stop(signal.SIGTERM) == 0
     assert not psutil.pid_exists(worker.pid)
@@ -279,6 +281,7 @@ def test_sigterm_ends_in_order_and_the_next_daemon_takes_the_queue_up(running):
 
     # Without a daemon the command works on the queue itself.
     assert running.json("cancel", slow)["status"] == "cancelled"
+    mark.touch()
     running.start()
     running.await_state(waiting, "completed")
     assert running.states() == {"cancelled": 1, "completed": 1}

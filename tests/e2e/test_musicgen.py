@@ -98,10 +98,11 @@ def test_auto_is_musicgen_where_its_weights_are_here(daemon, sender):
 def test_the_first_of_a_take_can_be_heard_before_the_rest_is_made(daemon, sender):
     sender.send("/dgx/generate", PROMPT, "duration", 120.0, "engine", "musicgen")
     job_id = sender.until("/dgx/accepted")[2]
-    preview = sender.until("/dgx/preview", 120)
+    while (preview := sender.until("/dgx/preview", 120))[4] < 1:
+        pass
     assert preview[1] == job_id
     heard, rate_hz = soundfile.read(preview[3])
-    assert len(heard) >= rate_hz * 0.9
+    assert len(heard) >= rate_hz
     assert np.abs(heard).max() > 0
     assert daemon.state(job_id) == "processing"
     sender.send("/dgx/cancel", job_id)

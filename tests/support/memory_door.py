@@ -6,7 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dgx_music.errors import JobNotFoundError, JobStateError, RequestError, StoreError
-from dgx_music.jobs import Accepted, Job, JobState, JobStep, JobUpdate, QueueStatus, Source
+from dgx_music.jobs import (
+    Accepted,
+    Job,
+    JobState,
+    JobStep,
+    JobUpdate,
+    QueueStatus,
+    Source,
+    TakePreview,
+)
 from dgx_music.library.take import StagedFile, Take
 from dgx_music.request import GenerationRequest
 
@@ -152,6 +161,11 @@ class MemoryDoor:
         self._update(
             job_id, "progress", state=JobState.PROCESSING, step=JobStep.GENERATING, progress=fraction
         )
+
+    def preview(self, job_id: str, preview: TakePreview) -> None:
+        job = self.jobs[job_id] = replace(self.jobs[job_id], state=JobState.PROCESSING)
+        for listener in list(self._listeners):
+            listener(JobUpdate(job, "preview", preview))
 
     def complete(self, job_id: str, *, final: str = "") -> None:
         request = self.jobs[job_id].request

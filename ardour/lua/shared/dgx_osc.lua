@@ -24,6 +24,8 @@ return {
     accepted = "/dgx/accepted",  -- /dgx/accepted request_id:s job_id:s place:i eta_s:f engine:s
     -- How far a job is, from 0 to 1, at most ten times a second.
     progress = "/dgx/progress",  -- /dgx/progress job_id:s fraction:f step:s
+    -- So many seconds of a take, counted from 0, can be heard while the rest is made: a WAV file that grows, not yet mastered, removed when the job ends. Only neural engines send it.
+    preview = "/dgx/preview",  -- /dgx/preview job_id:s take:i path:s seconds:f
     -- One finished take, counted from 0, of so many takes: its file's absolute path and the engine that made it.
     done = "/dgx/done",  -- /dgx/done job_id:s take:i path:s engine:s takes:i
     -- The job failed, and why.

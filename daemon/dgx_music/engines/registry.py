@@ -45,8 +45,8 @@ def engine_class(name: str) -> type[Engine]:
 def choose_engine(wanted: str, settings: EngineSettings) -> tuple[str, Availability]:
     """Turn the name in a request into the engine that will make it.
 
-    `auto` takes the first usable neural engine, and the sketch only where there is none. An engine asked for
-    by name is that engine or an error: nothing stands in for it.
+    `auto` takes the first usable neural engine that may be chosen so, and the sketch only where there is none. An
+    engine asked for by name is that engine or an error: nothing stands in for it.
 
     Raises:
         EngineUnavailableError: the engine asked for is not installed or cannot be used, and why.
@@ -58,6 +58,6 @@ def choose_engine(wanted: str, settings: EngineSettings) -> tuple[str, Availabil
         return wanted, found
     for name in engine_names():
         found = engine_class(name).availability(settings)
-        if found.usable:
+        if found.usable and found.automatic:
             return name, found
     raise EngineUnavailableError("no engine can be used; 'dgx-music doctor' says why")

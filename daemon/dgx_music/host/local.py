@@ -1,15 +1,13 @@
-"""`EngineHost`: keeps one worker process on this machine, hands it one job at a time, and outlives it."""
+"""`EngineHost`: keeps one worker process on this machine, hands it jobs, and outlives it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import os
 import shutil
-import sys
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from dgx_music.errors import DgxMusicError, EngineTimeoutError, WorkerDiedError
 from dgx_music.host.messages import (
@@ -17,27 +15,33 @@ from dgx_music.host.messages import (
     Cancelled,
     Done,
     Failed,
+    Loaded,
+    Preview,
     Progress,
-    Ready,
     Run,
     TakeMade,
-    decode,
-    encode,
+    settings_to_json,
 )
+from dgx_music.host.process import WorkerProcess
+from dgx_music.jobs import TakePreview
 from dgx_music.library.take import Take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from dgx_music.config import EngineConfig
-    from dgx_music.host.messages import Message
+    from dgx_music.engines.base import EngineSettings
     from dgx_music.jobs import Job
 
-__all__ = ["EngineHost", "JobCancelledError", "JobFailedError", "deadline_s"]
-
-_log = logging.getLogger(__name__)
-_LINE_LIMIT_BYTES = 16 * 1024 * 1024
+__all__ = [
+    "EngineHost",
+    "Folders",
+    "JobCancelledError",
+    "JobFailedError",
+    "Listener",
+    "TimedOutInCompanyError",
+    "deadline_s",
+]
 
 
 class JobCancelledError(DgxMusicError):
@@ -54,6 +58,35 @@ class JobFailedError(DgxMusicError):
         self.code = code
 
 
+class TimedOutInCompanyError(EngineTimeoutError):
+    """Raised by `run` when the time-out passed while other jobs were in the worker, which may have held this one up."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where an attempt at a job writes."""
+
+    staging: Path
+    """The attempt's own folder, for finished takes."""
+    library: Path
+    """The library's root, below which the takes get their final names."""
+    previews: Path
+    """The job's own folder for previews; made when the first one comes."""
+
+
+class Listener(Protocol):
+    """Who hears how a job goes on."""
+
+    def progress(self, fraction: float, step: str) -> None:
+        """The job is so far (0 to 1), and in this step."""
+
+    def preview(self, preview: TakePreview) -> None:
+        """A take's preview has grown."""
+
+    def loaded(self, model: str, seconds: float) -> None:
+        """A model was loaded for the job, which took so long."""
+
+
 def deadline_s(config: EngineConfig, job: Job) -> float:
     """Return how long a job may take: a base, and so much for each second of audio in all its takes."""
     audio_s = float(job.request.length_exact_s) * job.request.takes
@@ -61,93 +94,59 @@ def deadline_s(config: EngineConfig, job: Job) -> float:
 
 
 class EngineHost:
-    """The daemon's end of the line to its worker process. Use it from one event loop, one job at a time."""
+    """The daemon's end of the line to its worker process. Use it from one event loop; `run` from several tasks."""
 
-    def __init__(self, config: EngineConfig, cache_dir: Path) -> None:
+    def __init__(self, config: EngineConfig, settings: EngineSettings, cache_dir: Path) -> None:
         self._config = config
+        self._settings = settings_to_json(settings)
         self._cache_dir = cache_dir
-        self._process: asyncio.subprocess.Process | None = None
+        self._worker: WorkerProcess | None = None
+        self._starting = asyncio.Lock()
 
     @property
     def worker_pid(self) -> int | None:
         """The worker's process id, while it lives as far as we know."""
-        if self._process is None or self._process.returncode is not None:
-            return None
-        return self._process.pid
+        return self._worker.pid if self._worker is not None else None
+
+    def warm(self, engine: str) -> tuple[str, ...]:
+        """Return the models that an engine keeps loaded now."""
+        return self._worker.warm.get(engine, ()) if self._worker is not None else ()
 
     async def ready(self) -> None:
-        """Have a worker that waits for a job, starting one if needed.
+        """Have a worker that waits for jobs, starting one if needed.
 
         Raises:
             WorkerDiedError: a fresh worker ended before it was ready.
         """
-        if self._process is not None and self._process.returncode is None:
-            return
-        await self.stop()
-        try:
-            environ = await asyncio.to_thread(self._worker_environment)
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "dgx_music.host.worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env=environ,
-                limit=_LINE_LIMIT_BYTES,
-            )
-        except OSError as err:
-            raise WorkerDiedError(f"no worker process could be started: {err}") from err
-        try:
-            async with asyncio.timeout(self._config.timeout_base_s):
-                message = await self._receive()
-        except TimeoutError:
-            await self.stop()
-            raise WorkerDiedError("the worker process did not come up") from None
-        if not isinstance(message, Ready):
-            await self.stop()
-            raise WorkerDiedError("the worker process did not come up; its last words are in the log")
-        _log.info("worker %d is ready", message.pid)
+        await self._living_worker()
 
-    async def run(
-        self, job: Job, staging: Path, library: Path, on_progress: Callable[[float, str], None]
-    ) -> list[Take]:
-        """Have a job's takes made; they lie finished in `staging` when this returns, in order.
-
-        Args:
-            job: a job in processing.
-            staging: the attempt's own folder.
-            library: the library's root, below which the takes get their final names.
-            on_progress: called with the fraction (0 to 1) and the step.
+    async def run(self, job: Job, folders: Folders, listener: Listener) -> list[Take]:
+        """Have a job's takes made; they lie finished in staging when this returns, in order.
 
         Raises:
             JobCancelledError: the job was cancelled and has stopped.
             JobFailedError: the engine or finishing refused, with the code and the reason.
-            EngineTimeoutError: the time-out passed; the worker was killed.
-            WorkerDiedError: the worker ended in the middle.
+            EngineTimeoutError: the time-out passed; the worker was killed. `TimedOutInCompanyError` where other jobs
+                were in it.
+            WorkerDiedError: the worker ended in the middle. `DiedInCompanyError` where other jobs were in it,
+                `EndedForAnotherError` where it was killed because of another job.
         """
-        await self.ready()
+        worker = await self._living_worker()
+        heard = worker.open(job.id)
+        worker.send(self._order(job, folders))
         limit_s = deadline_s(self._config, job)
-        soundfont = self._config.soundfont
-        self._send(
-            Run(
-                job_id=job.id,
-                engine=job.engine,
-                request=job.request.model_dump(mode="json"),
-                created_at=job.created_at,
-                staging=str(staging),
-                library=str(library),
-                soundfont=str(soundfont) if soundfont else None,
-                renderer=self._config.renderer,
-            )
-        )
         began_s = time.monotonic()
         takes: list[Take] = []
         try:
             async with asyncio.timeout(limit_s):
                 while True:
-                    match await self._receive():
+                    match await heard.get():
                         case Progress(fraction=fraction, step=step):
-                            on_progress(fraction, step)
+                            listener.progress(fraction, step)
+                        case Preview(take=take, path=path, seconds=seconds):
+                            listener.preview(TakePreview(take, path, seconds))
+                        case Loaded(model=model, seconds=seconds):
+                            listener.loaded(model, seconds)
                         case TakeMade(take=data):
                             takes.append(Take.from_json(data))
                         case Done():
@@ -156,21 +155,56 @@ class EngineHost:
                             raise JobFailedError(code, message)
                         case Cancelled():
                             raise JobCancelledError(f"{job.id} was cancelled")
-                        case None:
-                            raise WorkerDiedError(await self._last_words(time.monotonic() - began_s))
-                        case other:
-                            _log.warning("the worker said %r out of turn", type(other).__name__)
+                        case WorkerDiedError() as err:
+                            raise type(err)(f"{err}, {time.monotonic() - began_s:.1f} s into the job")
         except TimeoutError:
-            await self.stop()
             audio_s = float(job.request.length_exact_s)
-            raise EngineTimeoutError(
+            kind = TimedOutInCompanyError if worker.jobs > 1 else EngineTimeoutError
+            raise kind(
                 f"{job.engine} was stopped after {limit_s:.0f} s: {self._config.timeout_base_s:.0f} s and "
                 f"{self._config.timeout_per_audio_s:.0f} s for each of {job.request.takes} × {audio_s:.1f} s of audio "
                 "(engine.timeout_base_s, engine.timeout_per_audio_s)"
             ) from None
-        except asyncio.CancelledError:
-            await self.stop()
-            raise
+        finally:
+            if worker.knows(job.id):
+                # It is given up in the middle, and nothing but its end stops a worker for sure.
+                worker.close(job.id)
+                await self._end(worker)
+
+    def cancel(self, job_id: str) -> None:
+        """Ask the worker to stop a job at its next step."""
+        if self._worker is not None and self._worker.alive:
+            self._worker.send(Cancel(job_id))
+
+    async def stop(self) -> None:
+        """End the worker at once. Nothing is lost: an unfinished job's files are only in its staging folder."""
+        if self._worker is not None:
+            await self._end(self._worker)
+
+    async def _end(self, worker: WorkerProcess) -> None:
+        if self._worker is worker:
+            self._worker = None
+        await worker.end()
+
+    async def _living_worker(self) -> WorkerProcess:
+        async with self._starting:
+            if self._worker is None or not self._worker.alive:
+                await self.stop()
+                environ = await asyncio.to_thread(self._worker_environment)
+                self._worker = await WorkerProcess.start(environ, self._config.timeout_base_s)
+            return self._worker
+
+    def _order(self, job: Job, folders: Folders) -> Run:
+        return Run(
+            job_id=job.id,
+            engine=job.engine,
+            request=job.request.model_dump(mode="json"),
+            created_at=job.created_at,
+            staging=str(folders.staging),
+            library=str(folders.library),
+            previews=str(folders.previews),
+            settings=self._settings,
+        )
 
     def _worker_environment(self) -> dict[str, str]:
         # A worker that is killed cannot clear its temporary files away, so its successor starts with an empty folder.
@@ -184,36 +218,3 @@ class EngineHost:
             "OPENBLAS_NUM_THREADS": "1",
         }
         return {**defaults, **os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)}
-
-    def cancel(self, job_id: str) -> None:
-        """Ask the worker to stop a job at its next step."""
-        if self._process is not None and self._process.returncode is None:
-            self._send(Cancel(job_id))
-
-    async def stop(self) -> None:
-        """End the worker at once. Nothing is lost: an unfinished job's files are only in its staging folder."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        await process.wait()
-
-    def _send(self, message: Message) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write(encode(message))
-
-    async def _receive(self) -> Message | None:
-        if self._process is None or self._process.stdout is None:
-            return None
-        line = await self._process.stdout.readline()
-        return decode(line) if line.endswith(b"\n") else None
-
-    async def _last_words(self, after_s: float) -> str:
-        process = self._process
-        code = await process.wait() if process is not None else None
-        how = f"by signal {-code}" if code is not None and code < 0 else f"with status {code}"
-        return f"the worker process ended {how}, {after_s:.1f} s into the job"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from dgx_music.jobs.job import Accepted, Job, JobState, JobStep, JobUpdate, QueueStatus, Source
+from dgx_music.jobs.job import Accepted, Job, JobState, JobStep, JobUpdate, QueueStatus, Source, TakePreview
 
-__all__ = ["Accepted", "Job", "JobState", "JobStep", "JobUpdate", "QueueStatus", "Source"]
+__all__ = ["Accepted", "Job", "JobState", "JobStep", "JobUpdate", "QueueStatus", "Source", "TakePreview"]

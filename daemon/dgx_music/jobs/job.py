@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from dgx_music.library.take import Take
     from dgx_music.request import GenerationRequest
 
-__all__ = ["Accepted", "Job", "JobState", "JobStep", "JobUpdate", "QueueStatus", "Source"]
+__all__ = ["Accepted", "Job", "JobState", "JobStep", "JobUpdate", "QueueStatus", "Source", "TakePreview"]
 
 
 class JobState(StrEnum):
@@ -98,12 +98,26 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class TakePreview:
+    """What can be heard of a take before it is finished: raw audio, in a file that goes when the job ends."""
+
+    take: int
+    """0 for the job's first take."""
+    path: str
+    """Absolute."""
+    seconds: float
+    """How much the file holds now; it grows."""
+
+
+@dataclass(frozen=True)
 class JobUpdate:
     """Something happened to a job; sent to all subscribers."""
 
     job: Job
     kind: str
-    """`progress`, `completed`, `failed` or `cancelled`."""
+    """`progress`, `preview`, `completed`, `failed` or `cancelled`."""
+    preview: TakePreview | None = None
+    """What can be heard, where the kind is `preview`."""
 
 
 @dataclass(frozen=True)

@@ -100,12 +100,19 @@ class Store:
                 answers.append((job_id, False))
         return answers
 
-    def claim(self, only: str | None = None) -> Job | None:
-        """Take the next pending job (highest priority, then oldest) into processing, or return `None`."""
+    def claim(self, only: str | None = None, full: Sequence[str] = ()) -> Job | None:
+        """Take the next pending job (highest priority, then oldest) into processing, or return `None`.
+
+        Args:
+            only: take this job or none.
+            full: engines that have no room; their jobs are passed over.
+        """
         queue = jobs.alias("queue")
         wanted = sa.select(queue.c.seq).where(queue.c.state == JobState.PENDING)
         if only is not None:
             wanted = wanted.where(queue.c.id == only)
+        if full:
+            wanted = wanted.where(queue.c.engine.not_in(full))
         wanted = wanted.order_by(queue.c.priority.desc(), queue.c.seq).limit(1)
         with self._write(synced=False) as db:  # a power cut would only make it pending again
             row = db.execute(
@@ -166,7 +173,14 @@ class Store:
             return True
 
     def complete(self, job_id: str, session_path: str | None, processing_s: float | None) -> Job:
-        """End a processing job whose takes are published."""
+        """End a processing job whose takes are published.
+
+        Args:
+            job_id: the job.
+            session_path: the session that was written with them.
+            processing_s: what it cost its engine: the time that it took, divided at each moment by the number of jobs
+                that the engine worked on; without loading models. `None` where it is not known.
+        """
         return self._end(
             job_id, JobState.COMPLETED, JobStep.COMPLETED, progress=1.0, session_path=session_path,
             processing_s=processing_s,
@@ -243,6 +257,10 @@ class Store:
             db.execute(sa.delete(flags).where(flags.c.name == name))
             db.execute(sa.insert(flags).values(name=name, value=value))
 
+    def note_loading(self, engine: str, model: str, seconds: float) -> None:
+        """Remember how long a model took to load."""
+        self.set_flag(_loading_flag(engine, model), f"{seconds:.3f}")
+
     # -- what only looks -------------------------------------------------------------------------------------
 
     def flag(self, name: str) -> str | None:
@@ -305,12 +323,18 @@ class Store:
         return {state: counted.get(state, 0) for state in JobState}
 
     def ahead(self, job_id: str) -> tuple[int, float]:
-        """Return how many jobs go before this one and how many seconds of audio they and it hold, all takes."""
-        audio = sa.func.coalesce(sa.func.sum(jobs.c.audio_s), 0.0)
+        """Return how many jobs go before this one, and how much audio its engine makes until it is done.
+
+        That is the audio of all takes of the jobs before it that its engine makes, and its own, in seconds.
+        """
         with self._read() as db:
-            own = db.execute(sa.select(jobs.c.seq, jobs.c.priority).where(jobs.c.id == job_id)).one_or_none()
+            own = db.execute(
+                sa.select(jobs.c.seq, jobs.c.priority, jobs.c.engine).where(jobs.c.id == job_id)
+            ).one_or_none()
             if own is None:
                 return 0, 0.0
+            of_engine = sa.case((jobs.c.engine == own.engine, jobs.c.audio_s), else_=0.0)
+            audio = sa.func.coalesce(sa.func.sum(of_engine), 0.0)
             before = sa.or_(
                 jobs.c.state == JobState.PROCESSING,
                 sa.and_(
@@ -324,8 +348,15 @@ class Store:
             row = db.execute(sa.select(sa.func.count(), audio).where(before)).one()
             return max(0, row[0] - 1), float(row[1])
 
+    def loading_s(self, engine: str, model: str) -> float:
+        """Return how long a model took to load last time, in seconds; 0 where it never was."""
+        return float(self.flag(_loading_flag(engine, model)) or 0.0)
+
     def seconds_per_audio_second(self, engine: str) -> float | None:
-        """Return what a second of audio has cost on this machine, over the engine's last 20 jobs."""
+        """Return what a second of audio has cost on this machine, over the engine's last 20 jobs.
+
+        A job's cost is what `complete` was told: its share of the time in which its engine worked.
+        """
         last = (
             sa.select(jobs.c.processing_s, jobs.c.audio_s)
             .where(
@@ -394,6 +425,10 @@ class Store:
                 yield db
         except sa.exc.DatabaseError as err:
             raise StoreError(f"{self.path}: {err.orig}") from err
+
+
+def _loading_flag(engine: str, model: str) -> str:
+    return f"loading_s of {engine} {model}"
 
 
 def _now() -> str:

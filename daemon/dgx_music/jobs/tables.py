@@ -80,7 +80,8 @@ jobs = Table(
         Column(f"req_{name}", kind, Computed(f"json_extract(request, '$.{name}')", persisted=False))
         for name, kind in REQUEST_COLUMNS.items()
     ),
-    Index("ix_jobs_queue", "state", "priority", "seq", "audio_s"),
+    # With all that the order of the queue and the estimates read, so that neither looks into the rows.
+    Index("ix_jobs_queue", "state", "priority", "seq", "engine", "audio_s"),
     Index("ix_jobs_source", "source_surface", "source_ref"),
     sqlite_autoincrement=True,
 )

@@ -20,6 +20,15 @@ def test_auto_prefers_any_usable_engine_to_the_sketch(faulty_engines):
     assert choose_engine("auto", EngineSettings())[0] != "sketch"
 
 
+def test_auto_never_chooses_an_engine_that_does_not_want_it(faulty_engines, monkeypatch):
+    """It would be the first by name."""
+    from dgx_music.engines import registry
+
+    monkeypatch.setattr(registry, "engine_names", lambda: ["test-keeper", "test-noise", "sketch"])
+    assert choose_engine("auto", EngineSettings())[0] == "test-noise"
+    assert choose_engine("test-keeper", EngineSettings())[0] == "test-keeper"
+
+
 def test_a_named_engine_is_that_engine_or_an_error(faulty_engines):
     with pytest.raises(EngineUnavailableError, match="it has no weights"):
         choose_engine("test-unusable", EngineSettings())

@@ -65,6 +65,16 @@ def test_jobs_run_by_priority_then_age(store):
     assert store.claim() is None
 
 
+def test_jobs_of_full_engines_are_passed_over_and_the_order_of_the_others_stays(store):
+    engines = ["full", "a", "b", "full", "a"]
+    ids = [store.add([replace(new(priority=-n), engine=engine)])[0][0] for n, engine in enumerate(engines)]
+    assert store.claim(full=["full", "b"]).id == ids[1]
+    assert store.claim(full=["full"]).id == ids[2]
+    assert store.claim(ids[3], full=["full"]) is None
+    assert store.claim(full=["full", "a"]) is None
+    assert [store.claim().id for _ in range(3)] == [ids[0], ids[3], ids[4]]
+
+
 def test_only_a_named_job_is_claimed_where_one_is_named(store):
     _other, wanted = add(store), add(store)
     assert store.claim(wanted).id == wanted
@@ -186,6 +196,32 @@ def test_the_cost_of_a_second_comes_from_this_machines_history(store):
     store.complete(job_id, None, 5.0)
     assert store.seconds_per_audio_second("sketch") == pytest.approx(0.25)
     assert store.seconds_per_audio_second("musicgen") is None
+
+
+def test_audio_of_other_engines_is_not_waited_for(store):
+    store.add([replace(new(duration=100), engine="musicgen")])
+    mine = [add(store, duration=10) for _ in range(2)]
+    assert store.ahead(mine[1]) == (2, 20.0)
+
+
+def test_the_time_that_a_model_took_to_load_is_kept_by_engine_and_model(store):
+    assert store.loading_s("musicgen", "small") == 0.0
+    store.note_loading("musicgen", "small", 3.0)
+    store.note_loading("musicgen", "small", 2.5)
+    assert store.loading_s("musicgen", "small") == 2.5
+    assert store.loading_s("audiocraft", "small") == 0.0
+    assert store.loading_s("musicgen", "large") == 0.0
+
+
+def test_claims_and_estimates_read_the_queues_index_alone(store):
+    """Both look through everything that waits, which may be fifty thousand jobs with long requests."""
+    with sqlite3.connect(store.path) as db:
+        for looked in (
+            "SELECT seq FROM jobs WHERE state = 'pending' AND engine NOT IN ('a') ORDER BY priority DESC, seq DESC",
+            "SELECT count(*), sum(CASE WHEN engine = 'a' THEN audio_s ELSE 0 END) FROM jobs WHERE state = 'pending'",
+        ):
+            plan = db.execute(f"EXPLAIN QUERY PLAN {looked}").fetchall()
+            assert "USING COVERING INDEX ix_jobs_queue" in plan[0][3]
 
 
 def test_a_source_finds_its_jobs_again(store):

@@ -101,7 +101,7 @@ class Slow(_Engine):
     def misbehave(self, spec, control):
         for step in range(100_000):
             control.progress(spec.index, step / 100_000, "generating")
-            time.sleep(0.002)
+            time.sleep(0.01)
 
 
 class Unusable(_Engine):
@@ -121,3 +121,114 @@ class OddStep(_Engine):
 
     def misbehave(self, spec, control):
         control.progress(spec.index, 0.5, "polishing")
+
+
+class Solo(_Engine):
+    """Cannot stand a second job beside the first, and says so."""
+
+    name = "test-solo"
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        self._alone = threading.Lock()
+
+    def generate(self, takes, control):
+        if not self._alone.acquire(blocking=False):
+            raise EngineError("two jobs at once")
+        try:
+            yield from super().generate(takes, control)
+        finally:
+            self._alone.release()
+
+
+class Together(_Engine):
+    """Makes up to four jobs at once. The prompt is what a job does: a word, and a number or a file.
+
+    `meet 3` goes on when three jobs are here; `wait FILE` when the file is there; `die FILE` makes the file and takes
+    the process along; `hang` never comes back.
+    """
+
+    name = "test-together"
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        self._here = 0
+        self._changed = threading.Condition()
+
+    @classmethod
+    def availability(cls, _settings):
+        return Availability(usable=True, reason="", jobs_at_once=4)
+
+    def misbehave(self, spec, control):
+        control.progress(spec.index, 0.1, "generating")
+        what, _, how = spec.request.prompt.partition(" ")
+        getattr(self, what)(how, lambda: control.progress(spec.index, 0.2, "generating"))
+
+    def meet(self, number, _go_on):
+        with self._changed:
+            self._here += 1
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self._here >= int(number), 60), "nobody came"
+
+    def wait(self, file, go_on):
+        while not Path(file).exists():
+            go_on()
+            time.sleep(0.01)
+
+    def die(self, file, _go_on):
+        Path(file).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def hang(self, _how, _go_on):
+        threading.Event().wait()
+
+
+class OutOfMemoryError(RuntimeError):
+    """Bears the name of torch's own."""
+
+
+class OutOfMemory(_Engine):
+    """Asks for more memory than there is; the prompt says how it is told."""
+
+    name = "test-out-of-memory"
+
+    def misbehave(self, spec, control):
+        raise MemoryError if spec.request.prompt == "plain" else OutOfMemoryError("tried 20 GiB\nmore")
+
+
+class Keeper(_Engine):
+    """Keeps its model loaded from one job to the next, until it may rest, and lets its takes be heard early.
+
+    Every job stays until the file that its prompt names is there.
+    """
+
+    name = "test-keeper"
+    previewed_s = (0.25, 0.5)
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        self._warm = ()
+
+    @classmethod
+    def availability(cls, _settings):
+        return Availability(usable=True, reason="", automatic=False, model="tiny")
+
+    def warm(self):
+        return self._warm
+
+    def rest(self, idle_s):
+        self._warm = ()
+
+    def misbehave(self, spec, control):
+        import numpy as np
+
+        model = "tiny" if spec.request.model == "auto" else spec.request.model
+        if model not in self._warm:
+            control.progress(spec.index, 0.0, "loading_model")
+            self._warm = (model,)
+            control.loaded(model, 40.0)
+        for _ in self.previewed_s:
+            control.preview(spec.index, np.full((2, 8000), 2.0, np.float32), 32000)
+        while not Path(spec.request.prompt).exists():
+            control.progress(spec.index, 0.5, "generating")
+            time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Tells senders what becomes of their jobs: throttled progress, then the outcome."""
+"""Tells senders what becomes of their jobs: throttled progress, previews, then the outcome."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from dgx_music.surfaces.osc.replies import Endpoint, Replies
-from dgx_music.surfaces.osc.routes import PROGRESS
+from dgx_music.surfaces.osc.routes import PREVIEW, PROGRESS
 
 if TYPE_CHECKING:
     from dgx_music.jobs import Job, JobUpdate
@@ -47,6 +47,17 @@ class Followers:
     def on_update(self, update: JobUpdate) -> None:
         """Pass an update on to everybody who follows the job."""
         job = update.job
+        if update.preview is not None:
+            for endpoint in self._endpoints(job):
+                self._replies.send(
+                    endpoint,
+                    PREVIEW,
+                    job.id,
+                    update.preview.take,
+                    update.preview.path,
+                    update.preview.seconds,
+                )
+            return
         if not job.state.final:
             self._progress(job)
             return

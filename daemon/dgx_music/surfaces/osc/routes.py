@@ -22,6 +22,7 @@ __all__ = [
     "PAUSE",
     "PING",
     "PONG",
+    "PREVIEW",
     "PROGRESS",
     "QUEUE",
     "QUEUE_REPLY",
@@ -127,6 +128,13 @@ PROGRESS = Route(
     (_JOB_ID, Argument("fraction", "f"), Argument("step", "s")),
     "How far a job is, from 0 to 1, at most ten times a second.",
 )
+PREVIEW = Route(
+    "/dgx/preview",
+    "out",
+    (_JOB_ID, Argument("take", "i"), Argument("path", "s"), Argument("seconds", "f")),
+    "So many seconds of a take, counted from 0, can be heard while the rest is made: a WAV file that grows, not yet "
+    "mastered, removed when the job ends. Only neural engines send it.",
+)
 DONE = Route(
     "/dgx/done",
     "out",
@@ -182,7 +190,7 @@ ERROR = Route(
 )
 
 INCOMING = (GENERATE, CANCEL, STATUS, QUEUE, PAUSE, RESUME, PING, TRANSPORT)
-OUTGOING = (ACCEPTED, PROGRESS, DONE, FAILED, CANCELLED, PONG, STATUS_REPLY, QUEUE_REPLY, ERROR)
+OUTGOING = (ACCEPTED, PROGRESS, PREVIEW, DONE, FAILED, CANCELLED, PONG, STATUS_REPLY, QUEUE_REPLY, ERROR)
 
 
 def markdown_table() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dgx_music.jobs import Source
+from dgx_music.jobs import Source, TakePreview
 from support.memory_door import MemoryDoor
 from support.osc_peer import LIBRARY, Peer, Scene, bundle, message, osc_scene
 
@@ -77,6 +77,26 @@ def test_progress_comes_at_most_ten_times_a_second_and_the_last_one_always() -> 
         assert fractions == sorted(fractions)
         assert fractions[-1] == 1.0
         assert len(fractions) <= (ended - begun) / 0.1 + 2
+
+    run(scenario)
+
+
+def test_previews_are_told_at_once_to_everybody_who_follows_and_hold_no_progress_back() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.peer.send(generate(request_id="mine"))
+        job_id = await accepted(scene.peer)
+        other = scene.another_peer()
+        other.send(generate(request_id="mine"))
+        await accepted(other)
+        scene.door.preview(job_id, TakePreview(1, "/state/previews/x/take2.wav", 0.5))
+        scene.door.preview(job_id, TakePreview(1, "/state/previews/x/take2.wav", 1.25))
+        for peer in (scene.peer, other):
+            for seconds in (0.5, 1.25):
+                told = ("/dgx/preview", job_id, 1, "/state/previews/x/take2.wav", seconds)
+                assert await peer.receive() == told
+        scene.door.progress(job_id, 0.5)
+        assert (await scene.peer.receive())[:2] == ("/dgx/progress", job_id)
+        other.socket.close()
 
     run(scenario)
 
