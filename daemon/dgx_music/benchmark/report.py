@@ -31,7 +31,7 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
     for each in _of(results, "steps"):
         yield _row(each, read_gb_s)
     yield ""
-    yield f"{'prompt to waveform, warm':<40}{'s':>10}{'× real time':>13}{'first heard s':>15}{'target':>12}"
+    yield f"{'prompt to waveform, warm':<40}{'s':>10}{'× real time':>13}{'first second s':>15}{'target':>12}"
     for each in _of(results, "take"):
         yield _take(each)
     yield ""
@@ -65,7 +65,7 @@ def _take(each: dict[str, Any]) -> str:
     if each["skipped"]:
         return f"{each['name']:<40}  {each['skipped']}"
     figures = each["median"]
-    heard = f"{figures['first_heard_s']:.2f}" if "first_heard_s" in figures else "–"
+    heard = f"{figures['first_second_s']:.2f}" if "first_second_s" in figures else "–"
     target = ""
     if each["target_s"]:
         target = f"{each['target_s']:g} s {'met' if figures['s'] <= each['target_s'] else 'missed'}"

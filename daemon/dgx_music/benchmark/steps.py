@@ -13,7 +13,7 @@ from dgx_music.engines.musicgen.checkpoint.hashes import weights_sha256
 from dgx_music.engines.musicgen.choice import choose, free_bytes
 from dgx_music.engines.musicgen.decoder.base import Condition, Sampling, TakeInput
 from dgx_music.engines.musicgen.delay import steps as steps_of
-from dgx_music.engines.musicgen.footprint import cache_bytes, lm_parameters, room_for, weight_bytes
+from dgx_music.engines.musicgen.footprint import cache_bytes, parameters_read, room_for, weight_bytes
 from dgx_music.engines.musicgen.loading import open_parts
 from dgx_music.engines.musicgen.sampling import uniforms
 
@@ -54,7 +54,7 @@ def measure(task: Task) -> dict[str, Any]:
     median_s = statistics.median(times_s[_WARM_UP:])
     lm = architecture.lm
     rows = 2 * task.batch
-    read = lm_parameters(lm) * weight_bytes(choice.precision) + cache_bytes(
+    read = parameters_read(lm) * weight_bytes(choice.precision) + cache_bytes(
         lm, choice.precision, rows, task.at_frame + task.steps // 2
     )
     return {

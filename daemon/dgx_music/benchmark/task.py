@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -15,6 +16,12 @@ from dgx_music.errors import DgxMusicError
 
 __all__ = ["EngineName", "Kind", "Task", "main", "measure"]
 
+_QUIET = {
+    # What the worker has too: threads of numpy's would fight with those of the decoder.
+    "OPENBLAS_NUM_THREADS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
 EngineName = Literal["musicgen", "audiocraft", "transformers"]
 Kind = Literal["bandwidth", "steps", "take", "precision"]
 
@@ -49,6 +56,7 @@ def measure(task: Task) -> dict[str, Any]:
         stdout=subprocess.PIPE,
         text=True,
         check=False,
+        env={**_QUIET, **os.environ},
     )
     for line in reversed(done.stdout.splitlines()):
         if line.startswith("{"):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MusicGenEngine"]
 
 _VERSION = "1"
-_PACKAGES = ("numpy", "onnxruntime", "safetensors", "tokenizers")
+_PACKAGES = ("onnx", "onnxruntime", "tokenizers")
 _ADD = "./install.sh --musicgen"
 _TURN_S = 0.25
 """How long to wait for the batch's next step before asking whether the job was cancelled."""

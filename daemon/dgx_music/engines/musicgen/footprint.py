@@ -12,6 +12,7 @@ __all__ = [
     "Room",
     "cache_bytes",
     "lm_parameters",
+    "parameters_read",
     "prefix_positions",
     "room_for",
     "weight_bytes",
@@ -27,13 +28,15 @@ _ROWS_A_TAKE = 2
 
 
 def lm_parameters(lm: LmArchitecture) -> int:
-    """Return how many parameters a decode step reads: attention, feed-forward and output layers."""
-    attention = 4 * lm.dim * lm.dim * (2 if lm.text_fuse == "cross" else 1)
-    return (
-        lm.layers * (attention + 2 * lm.dim * lm.ffn_dim)
-        + lm.codebooks * lm.card * lm.dim
-        + lm.codebooks * (lm.card + 1) * lm.dim
-    )
+    """Return how many parameters the language model has, but for norms and projections of conditions."""
+    cross = 2 * lm.layers * lm.dim * lm.dim if lm.text_fuse == "cross" else 0
+    return parameters_read(lm) + cross + lm.codebooks * (lm.card + 1) * lm.dim
+
+
+def parameters_read(lm: LmArchitecture) -> int:
+    """Return how many parameters a step reads: keys and values of the text are made once, embeddings looked up."""
+    attention = 4 * lm.dim * lm.dim + (2 * lm.dim * lm.dim if lm.text_fuse == "cross" else 0)
+    return lm.layers * (attention + 2 * lm.dim * lm.ffn_dim) + lm.codebooks * lm.card * lm.dim
 
 
 def weight_bytes(precision: str) -> float:
