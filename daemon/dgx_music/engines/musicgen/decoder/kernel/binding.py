@@ -38,7 +38,7 @@ LANE = np.dtype(
     ],
     align=True,
 )
-"""A position of a row, as `decoder.c` reads it; arrays are given by their addresses."""
+"""A position of a row, as `model.h` has it; arrays are given by their addresses."""
 
 
 class _Matrix(c.Structure):

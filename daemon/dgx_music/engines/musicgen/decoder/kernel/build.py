@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 SOURCE = Path(__file__).with_name("decoder.c")
+_HEADERS = ("model.h", "eight.h", "products.h", "threads.h", "phases.h")
 _LIBRARY = "decoder.so"
 _VERSION = 1
 _TIMEOUT_S = 120
@@ -142,6 +143,8 @@ def compile_kernel(target: Path, variant: Variant, extra: tuple[str, ...] = ()) 
 
 def _built(cache_dir: Path, compiler: list[str], variant: Variant) -> Path:
     recipe = hashlib.sha256(SOURCE.read_bytes())
+    for header in _HEADERS:
+        recipe.update(SOURCE.with_name(header).read_bytes())
     recipe.update("\0".join((*compiler, _version(compiler), *_FLAGS, *variant.flags)).encode())
     key = PreparedKey(f"kernel-{variant.name}", recipe.hexdigest(), _VERSION)
     return (

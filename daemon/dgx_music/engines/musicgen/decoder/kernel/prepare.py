@@ -38,7 +38,7 @@ _PAGE_BYTES = 4096
 
 @dataclass(frozen=True)
 class Section:
-    """One array of the file. Its name is a field of `decoder.c`'s structures, after its layer's number if it has one."""
+    """One array of the file. Its name is a field of the structures in `model.h`, after its layer's number if it has one."""
 
     name: str
     shape: tuple[int, ...]
