@@ -17,6 +17,7 @@ MUSICGEN = MusicGenSettings(
     download=False,
     device="cuda:1",
     precision="fp16",
+    kernel=False,
     threads=3,
     max_takes=2,
     memory_mb=100,
