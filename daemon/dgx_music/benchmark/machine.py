@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -51,8 +52,19 @@ def bandwidth(settings: MusicGenSettings) -> dict[str, Any]:
 
 
 def peak_mb() -> float:
-    """Return the most memory that this process has held so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    """Return the most memory that this process has held so far, in MB; with GPUs', where torch has used one."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6 + _gpu_peak_mb()
+
+
+def _gpu_peak_mb() -> float:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return 0.0
+    # What torch's allocator has taken from the driver (torch.cuda.max_memory_reserved): graphs' pools included, the
+    # driver's own context not.
+    return (
+        float(sum(torch.cuda.max_memory_reserved(index) for index in range(torch.cuda.device_count()))) / 1e6
+    )
 
 
 def _cpu_gb_s(settings: MusicGenSettings) -> list[float]:

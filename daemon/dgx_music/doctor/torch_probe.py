@@ -48,6 +48,8 @@ def _device(torch: Any, index: int) -> dict[str, Any]:
     try:
         if torch.ones(2, device=f"cuda:{index}").sum().item() != 2.0:
             error = "1 + 1 is not 2 on it"
+        elif not _graphs_work(torch, torch.device("cuda", index)):
+            error = "what a CUDA graph computes on it is wrong"
     except RuntimeError as err:
         error = str(err).strip().splitlines()[0]
     return {
@@ -56,6 +58,18 @@ def _device(torch: Any, index: int) -> dict[str, Any]:
         "capability": [properties.major, properties.minor],
         "error": error,
     }
+
+
+def _graphs_work(torch: Any, device: Any) -> bool:
+    """Whether a product in fp16 comes out right when replayed, twice, as the decoder has its steps."""
+    from dgx_music.engines.musicgen.decoder.torch.stepper import Stepper  # noqa: PLC0415 - imports torch
+
+    ones = torch.ones(64, 64, device=device, dtype=torch.float16)
+    counter = torch.zeros(64, 64, device=device, dtype=torch.float16)
+    stepper: Stepper[str] = Stepper(lambda _: counter.add_(ones @ ones), [counter], device)
+    for _ in range(2):
+        stepper.run("trial")
+    return bool((counter == 2 * 64).all().item())
 
 
 if __name__ == "__main__":

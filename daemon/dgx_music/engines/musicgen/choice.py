@@ -98,7 +98,8 @@ def _on_cuda(settings: MusicGenSettings) -> Choice:
             raise EngineError(
                 "musicgen.precision: int8 is for processors; on a GPU choose fp16, bf16 or fp32"
             )
-        case "bf16" if not torch.cuda.is_bf16_supported(including_emulation=False):
+        # What torch.cuda.is_bf16_supported(including_emulation=False) looks at, but of this device, not of the current.
+        case "bf16" if torch.cuda.get_device_properties(index).major < 8:
             raise EngineError(f"musicgen.precision: {name} has no bf16 of its own; choose fp16 or fp32")
         case precision:
             return Choice(device, precision, "torch", name, "as set")
@@ -140,7 +141,17 @@ def free_bytes(device: str) -> int:
         import torch  # noqa: PLC0415
 
         # torch.cuda.mem_get_info: free and total memory of the device as the driver sees them, other programs' included.
-        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+        free = int(torch.cuda.mem_get_info(torch.device(device))[0])
+        if not torch.cuda.get_device_properties(torch.device(device)).is_integrated:
+            return free
+        # A GPU that shares the system's memory, such as DGX Spark's: the driver does not count what the system would
+        # give up, and a model that was just read from disk fills memory with pages of its file (DGX Spark User Guide,
+        # known issues, "Memory reporting differences with unified memory architecture"; NVIDIA's answer 5728).
+        return max(free, _available_bytes())
+    return _available_bytes()
+
+
+def _available_bytes() -> int:
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024

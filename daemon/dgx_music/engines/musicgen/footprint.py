@@ -15,6 +15,7 @@ __all__ = [
     "parameters_read",
     "prefix_positions",
     "room_for",
+    "rows_a_take",
     "weight_bytes",
     "weights_bytes",
 ]
@@ -24,7 +25,8 @@ _BYTES = {"int8": 1.0625, "fp16": 2.0, "bf16": 2.0, "fp32": 4.0}
 _CACHE_BYTES = {"int8": 4, "fp16": 2, "bf16": 2, "fp32": 4}
 _BESIDE_BYTES = 450_000_000
 """Codec, text encoder, runtime."""
-_ROWS_A_TAKE = 2
+_PIECE = 256
+_TEXT_POSITIONS = 64
 
 
 def lm_parameters(lm: LmArchitecture) -> int:
@@ -62,6 +64,11 @@ def cache_bytes(lm: LmArchitecture, precision: str, rows: int, positions: int) -
     return 2 * lm.layers * lm.dim * _CACHE_BYTES[precision] * rows * positions
 
 
+def rows_a_take(lm: LmArchitecture) -> int:
+    """Return how many rows a take has at most: with its conditions and without, and with its style alone."""
+    return 3 if lm.style else 2
+
+
 @dataclass(frozen=True)
 class Room:
     """The memory that a model may take, and what fits into it."""
@@ -79,7 +86,10 @@ def room_for(architecture: ModelArchitecture, precision: str, max_takes: int, bu
     lm = architecture.lm
     positions = prefix_positions(architecture) + architecture.window_frames + lm.max_delay
     resident = weights_bytes(architecture, precision)
-    row = cache_bytes(lm, precision, 1, positions)
-    fitting = max(_ROWS_A_TAKE, min(_ROWS_A_TAKE * max_takes, max(0, budget_bytes - resident) // row))
-    decoding = round(1.1 * fitting * row)
+    # The PyTorch decoder's cache comes in pieces of 256 positions and 64 of text, all of it from the start on a GPU.
+    text = _TEXT_POSITIONS if lm.text_fuse == "cross" else 0
+    row = round(1.1 * cache_bytes(lm, precision, 1, -(-positions // _PIECE) * _PIECE + text))
+    each = rows_a_take(lm)
+    fitting = max(each, min(each * max_takes, max(0, budget_bytes - resident) // row))
+    decoding = fitting * row
     return Room(fitting, positions, decoding, resident + decoding)

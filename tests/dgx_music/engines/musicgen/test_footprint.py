@@ -36,8 +36,19 @@ def test_the_parameters_are_those_of_the_checkpoint(opened):
 def test_as_many_rows_get_room_as_the_takes_need_and_fewer_where_memory_ends(opened):
     whole = room_for(opened.architecture, "int8", 8, 10**12)
     assert whole.max_rows == 16
-    row = cache_bytes(opened.architecture.lm, "int8", 1, whole.max_positions)
+    row = whole.decoding_bytes // whole.max_rows
+    assert row >= 1.1 * cache_bytes(opened.architecture.lm, "int8", 1, whole.max_positions)
     resident = whole.total_bytes - whole.decoding_bytes
-    assert room_for(opened.architecture, "int8", 8, resident + 5 * row + 1).max_rows == 5
+    fitting = room_for(opened.architecture, "int8", 8, resident + 5 * row + 1)
+    assert fitting.max_rows == 5
+    assert fitting.total_bytes <= resident + 5 * row + 1
     # A single take is always tried: whether the whole fits is for the warm set to say.
     assert room_for(opened.architecture, "int8", 8, 0).max_rows == 2
+
+
+def test_a_style_take_has_room_for_three_rows(checkpoint):
+    settings = MusicGenSettings()
+    files = locate(str(checkpoint("tiny_style", "audiocraft")), settings)
+    architecture = load_checkpoint(files, settings).architecture
+    assert room_for(architecture, "int8", 1, 0).max_rows == 3
+    assert room_for(architecture, "int8", 8, 10**12).max_rows == 24

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from dgx_music.engines.musicgen.codec.seanet import Conv, Elu, Residual, Upsample
+from dgx_music.engines.musicgen.gpu_turns import working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,13 +35,14 @@ class TorchNetwork:
         self.channels_out = channels_out
         self._device = torch.device(device)
         self._weights: dict[str, torch.Tensor] = {}
-        self._lstm = self._load_lstm(seanet.lstm, weights) if seanet.lstm else None
-        self._load(seanet.front, weights)
-        self._load(seanet.back, weights)
+        with working(self._device):
+            self._lstm = self._load_lstm(seanet.lstm, weights) if seanet.lstm else None
+            self._load(seanet.front, weights)
+            self._load(seanet.back, weights)
 
     def remember(self, inputs: _Floats, state: _Floats, keep: tuple[int, int]) -> tuple[_Floats, _Floats]:
         """Pass inputs through front and LSTM; see `stream.Network`."""
-        with _exact():
+        with _exact(self._device):
             frames = self._layers(self.seanet.front, torch.from_numpy(inputs).to(self._device))
             frames = frames[..., slice(*keep)]
             if self._lstm is None:
@@ -51,7 +54,7 @@ class TorchNetwork:
 
     def express(self, frames: _Floats, keep: tuple[int, int]) -> _Floats:
         """Pass frames through the back; see `stream.Network`."""
-        with _exact():
+        with _exact(self._device):
             outputs = self._layers(self.seanet.back, torch.from_numpy(frames).to(self._device))
             return _to_numpy(outputs[..., slice(*keep)])
 
@@ -108,11 +111,21 @@ class TorchNetwork:
         return functional.conv1d(data, weight, bias, conv.stride, dilation=conv.dilation)
 
 
+_flags = threading.Lock()
+"""Held while cuDNN's flags, which are the whole process's, are ours."""
+
+
 @contextmanager
-def _exact() -> Iterator[None]:
+def _exact(device: torch.device) -> Iterator[None]:
+    if device.type != "cuda":
+        with torch.inference_mode():
+            yield
+        return
     # cuDNN may round convolutions and LSTM to TF32 (10 bits of mantissa) and does so by default (PyTorch's notes, "CUDA
-    # semantics", TensorFloat-32); the codec is little work and shall be exact.
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    # semantics", TensorFloat-32); the codec is little work and shall be exact. For transposed convolutions it may choose
+    # an algorithm that adds in any order (notes, "Reproducibility", "Avoiding nondeterministic algorithms").
+    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    with working(device), _flags, torch.inference_mode(), exact:
         yield
 
 

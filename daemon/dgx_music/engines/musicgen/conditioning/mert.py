@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dgx_music.engines.musicgen.gpu_turns import working
 from dgx_music.errors import EngineError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Mert:
         encoder was trained.
         """
         torch: Any = importlib.import_module("torch")
-        with torch.inference_mode():
+        with working(self._device), torch.inference_mode():
             heard = torch.from_numpy(np.ascontiguousarray(wave, np.float32))[None].to(self._device)
             features: npt.NDArray[np.float32] = self._model(heard).last_hidden_state[0].cpu().numpy()
         return features
@@ -80,4 +81,5 @@ def load(folder: Path, *, device: str = "cpu") -> Mert:
         model.load_state_dict(weights)
     except (OSError, RuntimeError, ValueError, UnpicklingError) as err:
         raise EngineError(f"the weights in {folder} are not those of {REPOSITORY}: {err}") from err
-    return Mert(model.eval().to(device), device)
+    with working(device):
+        return Mert(model.eval().to(device), device)

@@ -18,6 +18,7 @@ import scipy.signal
 import soxr
 
 from dgx_music.engines.musicgen.checkpoint.folders import cached_snapshot, hub_caches
+from dgx_music.engines.musicgen.gpu_turns import working
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,7 +135,7 @@ def _demucs(
     apply_model: Any = importlib.import_module("demucs.apply").apply_model
     at_its_rate = np.asarray(soxr.resample(wave, sample_rate_hz, model.samplerate, quality="VHQ"), np.float32)
     mixture = torch.from_numpy(np.repeat(at_its_rate[None], model.audio_channels, axis=0))[None]
-    with torch.inference_mode():
+    with working(device), torch.inference_mode():
         # No random shifts (Demucs's own default is one): the same recording has to give the same melody.
         stems = apply_model(model, mixture, shifts=0, device=device, progress=False)[0]
     kept = sum(stems[model.sources.index(name)] for name in ("vocals", "other")).mean(dim=0).cpu().numpy()

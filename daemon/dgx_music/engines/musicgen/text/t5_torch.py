@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from dgx_music.engines.musicgen.gpu_turns import working
 from dgx_music.engines.musicgen.text.t5 import (
     EMBEDDING,
     FINAL_NORM,
@@ -39,13 +40,17 @@ class TorchT5:
         for layer in range(architecture.layers):
             for name in vars(LayerNames.of(architecture, layer)).values():
                 names += [name] if isinstance(name, str) else name
-        self._weights = {
-            name: torch.from_numpy(np.array(weights[name], np.float32)).to(self._device) for name in names
-        }
+        with working(self._device):
+            self._weights = {
+                name: torch.from_numpy(np.array(weights[name], np.float32)).to(self._device) for name in names
+            }
 
-    @torch.inference_mode()
     def __call__(self, tokens: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the last layer's output, normed."""
+        with working(self._device), torch.inference_mode():
+            return self._read(tokens)
+
+    def _read(self, tokens: Sequence[int]) -> npt.NDArray[np.float32]:
         arch = self._arch
         embedded = np.asarray(self._embedding[np.asarray(tokens)], np.float32)
         hidden = torch.from_numpy(embedded).to(self._device)

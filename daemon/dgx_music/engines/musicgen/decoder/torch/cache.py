@@ -75,12 +75,12 @@ class Cache:
                     tensors[layer] = self._grown(tensor, rows, positions)
         if (rows, text) != (self.rows, self.text):
             moved = True
-            for tensors in (self.cross_keys, self.cross_values):
-                for layer, tensor in enumerate(tensors):
-                    tensors[layer] = self._grown(tensor, rows, text)
+            # All or nothing: where memory ends here, those who run are to go on with what there was.
+            keys = [self._grown(tensor, rows, text) for tensor in self.cross_keys]
+            values = [self._grown(tensor, rows, text) for tensor in self.cross_values]
             mask = torch.zeros(rows, text, device=self._device, dtype=torch.bool)
             mask[: self.rows, : self.text] = self.cross_mask
-            self.cross_mask = mask
+            self.cross_keys, self.cross_values, self.cross_mask = keys, values, mask
         self.rows, self.positions, self.text = rows, positions, text
         return moved
 

@@ -25,6 +25,7 @@ from dgx_music.engines.musicgen.decoder.torch.stepper import Stepper
 from dgx_music.engines.musicgen.decoder.torch.transformer import Text, Transformer
 from dgx_music.engines.musicgen.decoder.torch.weights import load
 from dgx_music.engines.musicgen.delay import first_step, steps
+from dgx_music.engines.musicgen.gpu_turns import working
 from dgx_music.errors import EngineError
 
 if TYPE_CHECKING:
@@ -115,33 +116,37 @@ class TorchDecoder:
         self._max_rows = max_rows
         self._max_positions = max_positions
         self._on_gpu = self._on.type == "cuda"
+        if self._on_gpu:
+            # torch 2.9 prefers cuDNN's attention on Hopper and Blackwell B200, and the cuDNN that came with it is wrong where
+            # keys are not a multiple of 128 (pytorch/pytorch#169849), as text is not; the other kernels read a mask too.
+            torch.backends.cuda.enable_cudnn_sdp(False)
         self._fixed = fixed or self._on_gpu
         self._steps_ahead = int(self._fixed)
         """How many steps are queued beyond the one whose tokens are handed out."""
-        self._cache = Cache(architecture, self._on, self._dtype)
-        self._takes = Takes(max_rows, max_positions, architecture, self._on)
-        self._rows = Rows(max_rows, self._on)
-        weights = load(lm, architecture, self._on, self._dtype)
-        self._model = Transformer(architecture, weights, self._cache, max_positions, self._dtype)
-        self._stepper = Stepper(self._step, self._takes.counters, self._on)
         self._batch = Batch()
         self._pending: deque[_Pending] = deque()
-        self._outputs = [self._output() for _ in range(self._steps_ahead + 1)]
         self._handles = count()
-        if self._fixed:  # a graph holds addresses, so all has its full size before the first
-            self._cache.grow(max_rows, round_up(max_positions, POSITION_BUCKET), TEXT_BUCKET)
+        weights = load(lm, architecture, self._on, self._dtype)
+        with working(self._on):
+            self._cache = Cache(architecture, self._on, self._dtype)
+            self._takes = Takes(max_rows, max_positions, architecture, self._on)
+            self._rows = Rows(max_rows, self._on)
+            self._model = Transformer(architecture, weights, self._cache, max_positions, self._dtype)
+            self._stepper = Stepper(self._step, self._takes.counters, self._on)
+            self._outputs = [self._output() for _ in range(self._steps_ahead + 1)]
+            if self._fixed:  # a graph holds addresses, so all has its full size before the first
+                self._cache.grow(max_rows, round_up(max_positions, POSITION_BUCKET), TEXT_BUCKET)
 
     def bytes_needed(self, rows: int, positions: int) -> int:
-        """See `Decoder`. Text beyond 64 positions is in it once it has come; on a GPU all is held from the start."""
+        """See `Decoder`. Text beyond 64 positions is in it once it has come.
+
+        On a GPU all is held from the start, and text beyond 64 is not counted: the cache never shrinks, so that one long
+        text would close the batch to every later take. Whether there is memory for it, `admit` finds out.
+        """
+        text = max(TEXT_BUCKET, self._cache.text)
         if self._fixed:
-            rows, positions = self._max_rows, self._max_positions
-        cache = cache_bytes(
-            self.architecture,
-            self._dtype,
-            rows,
-            round_up(positions, POSITION_BUCKET),
-            max(TEXT_BUCKET, self._cache.text),
-        )
+            rows, positions, text = self._max_rows, self._max_positions, TEXT_BUCKET
+        cache = cache_bytes(self.architecture, self._dtype, rows, round_up(positions, POSITION_BUCKET), text)
         outputs = sum(output.nbytes for output in self._outputs)
         return cache + self._takes.nbytes + self._rows.nbytes + self._model.nbytes + outputs
 
@@ -160,6 +165,11 @@ class TorchDecoder:
                 f"the take needs {rows} rows of {prefix + count} positions; of {self._max_rows} rows of "
                 f"{self._max_positions} positions {free} are free"
             )
+        with working(self._on):
+            return self._join(take, prefix, count, first)
+
+    def _join(self, take: TakeInput, prefix: int, count: int, first: int) -> int:
+        rows = len(take.conditions)
         texts = self._texts(take)
         longest = max((text.shape[0] for _, text in texts), default=0)
         self._make_room(self._batch.rows + rows, prefix + first + 1, longest)
@@ -203,13 +213,14 @@ class TorchDecoder:
     def release(self, handle: int) -> None:
         """See `Decoder`. The last rows move into those that become free."""
         moves = self._batch.leave(handle)
-        for source, target in moves.lines:
-            self._takes.move(source, target)
-        for source, target, positions in moves.rows:
-            self._cache.move_row(source, target, positions)
-        for source, target in moves.texts:
-            self._cache.move_text(source, target)
-        self._publish()
+        with working(self._on):
+            for source, target in moves.lines:
+                self._takes.move(source, target)
+            for source, target, positions in moves.rows:
+                self._cache.move_row(source, target, positions)
+            for source, target in moves.texts:
+                self._cache.move_text(source, target)
+            self._publish()
 
     def logits(self, handle: int) -> npt.NDArray[np.float32]:
         """Return (K, C), after guidance, of the take's last step that was queued; waits for it."""
@@ -223,7 +234,8 @@ class TorchDecoder:
         for held in ("_model", "_cache", "_takes", "_rows", "_stepper", "_outputs"):
             vars(self).pop(held, None)
         if self._on_gpu:
-            torch.cuda.empty_cache()  # what torch keeps for later goes back to the device
+            with working(self._on):
+                torch.cuda.empty_cache()  # what torch keeps for later goes back to the device
 
     # -- one step, on the device ----------------------------------------------------------------------------------
 
@@ -265,12 +277,13 @@ class TorchDecoder:
         self._stepper.run(self._shape())
         output = self._outputs.pop(0)
         self._outputs.append(output)
-        output.copy_(self._takes.tokens[: output.shape[0]], non_blocking=self._on_gpu)
         ready = None
-        if self._on_gpu:
-            # "CUDA semantics", pinned memory: the copy is asynchronous, and an event says when it is there.
-            ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            ready.record(torch.cuda.current_stream(self._on))
+        with working(self._on):
+            output.copy_(self._takes.tokens[: output.shape[0]], non_blocking=self._on_gpu)
+            if self._on_gpu:
+                # "CUDA semantics", pinned memory: the copy is asynchronous, and an event says when it is there.
+                ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                ready.record(torch.cuda.current_stream(self._on))
         for entry in self._batch:
             entry.queued += entry.handle in lines
         self._pending.append(_Pending(lines, output, ready))
@@ -284,7 +297,9 @@ class TorchDecoder:
         # Few shapes, and the same one until a take joins or leaves: nothing is captured in between.
         bucket = min(1 << (rows - 1).bit_length(), self._max_rows)
         final = max(entry.final_positions for entry in self._batch)
-        span = min(round_up(final, POSITION_BUCKET), self._max_positions)
+        # Whole pieces, beyond the last position too: SDPA copies a mask in every layer whose rows are not a multiple of 8
+        # long (aten/src/ATen/native/transformers/attention.cpp, `preprocess_mask`).
+        span = round_up(final, POSITION_BUCKET)
         return _Shape(bucket, bucket, bucket if self._cache.text else 0, span)
 
     def _prefill(self, entry: Entry, take: TakeInput, read: torch.Tensor) -> None:
@@ -307,7 +322,11 @@ class TorchDecoder:
     def _make_room(self, rows: int, positions: int, text: int) -> None:
         positions = min(round_up(positions, POSITION_BUCKET), round_up(self._max_positions, POSITION_BUCKET))
         text = round_up(max(text, 1), TEXT_BUCKET)
-        if self._cache.grow(rows, positions, text):
+        try:
+            moved = self._cache.grow(rows, positions, text)
+        except torch.OutOfMemoryError as err:
+            raise OutOfRoomError("the device's memory is full") from err
+        if moved:
             self._stepper.forget()
 
     def _publish(self) -> None:

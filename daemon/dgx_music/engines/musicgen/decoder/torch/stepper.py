@@ -6,9 +6,11 @@ A step of 24 layers is more than six hundred kernels, most of them shorter than 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
+
+from dgx_music.engines.musicgen.gpu_turns import capturing, working
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -42,7 +44,7 @@ class Stepper(Generic[ShapeT]):
         # graphs that do not depend on each other's outputs and never run concurrently. A step's results are copied
         # to tensors outside of the pool within the graph, and all replays are on one stream.
         self._side: torch.cuda.Stream | None = None
-        self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+        self._pool = self._new_pool()
 
     def run(self, shape: ShapeT) -> None:
         """Run one step, which on a GPU is only queued."""
@@ -51,7 +53,8 @@ class Stepper(Generic[ShapeT]):
             return
         if shape not in self._graphs:
             self.capture(shape)
-        self._graphs[shape].replay()
+        with working(self._device):
+            self._graphs[shape].replay()
 
     def warm_up(self, shape: ShapeT) -> None:
         """Run the step a few times for what libraries do at first use, and put the counters back."""
@@ -66,6 +69,21 @@ class Stepper(Generic[ShapeT]):
         if self._device.type != "cuda":
             self.warm_up(shape)
             return
+        # The device is made current because entering `torch.cuda.graph` synchronises with the current one.
+        with capturing(), torch.cuda.device(self._device):
+            self._graphs[shape] = self._captured(shape)
+
+    def forget(self) -> None:
+        """Drop what was captured: a graph holds addresses, and tensors have moved."""
+        self._graphs.clear()
+        # The pool is gone with its last graph, and its handle good for nothing: a capture that shares a pool wants one
+        # that is in use (c10/cuda/CUDACachingAllocator.cpp, `create_or_incref_pool`, asserts `use_count > 0`).
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> Any:
+        return torch.cuda.graph_pool_handle() if self._device.type == "cuda" else None
+
+    def _captured(self, shape: ShapeT) -> torch.cuda.CUDAGraph:
         # PyTorch's notes on CUDA graphs want the warm-up on a side stream, and that stream to wait for what is queued
         # before. It is the stream of the capture too, so that what libraries keep for each stream (cuBLAS's handle and
         # workspace) is made in the warm-up; and one stream serves all captures, as the documentation of
@@ -78,12 +96,8 @@ class Stepper(Generic[ShapeT]):
             self.warm_up(shape)
         torch.cuda.current_stream(self._device).wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        # "thread_local": the default would fail the capture for a memory allocation of another thread, and the codec
-        # decodes in one while takes run (documentation of `torch.cuda.graph`, `capture_error_mode`).
+        # "thread_local": the default would fail the capture for what another thread does (documentation of
+        # `torch.cuda.graph`, `capture_error_mode`). Ours wait for their turn, but torch may have threads of its own.
         with torch.cuda.graph(graph, pool=self._pool, stream=side, capture_error_mode="thread_local"):
             self._step(shape)
-        self._graphs[shape] = graph
-
-    def forget(self) -> None:
-        """Drop what was captured: a graph holds addresses, and tensors have moved."""
-        self._graphs.clear()
+        return graph

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
+from dgx_music.engines.musicgen.decoder.torch.cache import POSITION_BUCKET, round_up
+
 if TYPE_CHECKING:
     from dgx_music.engines.musicgen.architecture import LmArchitecture
     from dgx_music.engines.musicgen.decoder.torch.cache import Cache
@@ -79,7 +81,7 @@ class Transformer:
         self._table_starts = torch.arange(architecture.codebooks, device=device) * (
             architecture.card + 1
         )  # (K,)
-        self._span = torch.arange(max_positions, device=device)
+        self._span = torch.arange(round_up(max_positions, POSITION_BUCKET), device=device)
 
     @property
     def nbytes(self) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from dgx_music.engines.musicgen.gpu_turns import working
 from dgx_music.errors import EngineError
 
 if TYPE_CHECKING:
@@ -113,14 +114,19 @@ def load(
             ) from err
         if array.shape != shape:
             raise EngineError(f"the weight {name!r} is {array.shape}; its configuration implies {shape}")
-        return torch.from_numpy(array).to(device, to)
+        with working(device):
+            return torch.from_numpy(array).to(device, to)
 
     def linear(names: list[str], out: int, into: int, part: slice = slice(None)) -> Linear:
-        weight = torch.cat([tensor(f"{name}.weight", (out, into), dtype)[part] for name in names])
+        parts = [tensor(f"{name}.weight", (out, into), dtype)[part] for name in names]
+        with working(device):
+            weight = torch.cat(parts)
         biases = [f"{name}.bias" for name in names]
         bias = None
         if biases[0] in lm:
-            bias = torch.cat([tensor(name, (out,), dtype)[part] for name in biases])
+            parts = [tensor(name, (out,), dtype)[part] for name in biases]
+            with working(device):
+                bias = torch.cat(parts)
         return Linear(weight, bias, torch.split(weight, max(1, _BLOCK_VALUES // into)))
 
     def norm(name: str) -> Norm:
@@ -147,8 +153,10 @@ def load(
         )
 
     tables = [tensor(f"emb.{book}.weight", (card + 1, dim), torch.float32) for book in range(books)]
+    with working(device):
+        embedding = torch.cat(tables)
     return Weights(
-        embedding=torch.cat(tables),
+        embedding=embedding,
         layers=tuple(layer(f"layers.{number}") for number in range(architecture.layers)),
         out_norm=norm("out_norm"),
         heads=linear([f"linears.{book}" for book in range(books)], card, dim),

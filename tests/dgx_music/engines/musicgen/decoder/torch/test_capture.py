@@ -1,5 +1,6 @@
 """A step can be captured as a graph: it waits for nothing, its tensors stay in place, and it is the same at any values."""
 
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
+from dgx_music.engines.musicgen import gpu_turns  # noqa: E402
 from dgx_music.engines.musicgen.decoder.base import Sampling  # noqa: E402
 from dgx_music.engines.musicgen.decoder.torch import TorchDecoder  # noqa: E402
 from dgx_music.engines.musicgen.decoder.torch.stepper import Stepper  # noqa: E402
@@ -141,3 +143,56 @@ def test_warming_up_runs_the_step_and_puts_its_counters_back():
     assert counter.tolist() == [0, 0]
     stepper.run("shape")
     assert counter.tolist() == [1, 1]
+
+
+class FakeGraph:
+    """In place of a CUDA graph; does nothing."""
+
+    def replay(self):
+        pass
+
+
+@pytest.fixture
+def captures(monkeypatch):
+    """Let torch capture without a GPU; gives the (pool, stream) of each capture."""
+    made, handles = [], iter(range(100))
+
+    @contextmanager
+    def graph(_graph, *, pool, stream, capture_error_mode):
+        assert capture_error_mode == "thread_local"
+        assert gpu_turns._captures == 1
+        made.append((pool, stream))
+        yield
+
+    class FakeStream:
+        def __init__(self, device=None):
+            pass
+
+        def wait_stream(self, other):
+            pass
+
+    everyday = FakeStream()
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: next(handles))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _device: everyday)
+    for name in ("stream", "device"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    return made
+
+
+def test_captures_share_a_pool_and_a_stream_until_all_are_forgotten(captures):
+    """A pool whose graphs are gone cannot be captured into again; see `Stepper.forget`."""
+    ran = []
+    stepper = Stepper(ran.append, [], torch.device("cuda", 0))
+    for shape in ("small", "large", "small"):
+        stepper.run(shape)
+    assert ran == ["small"] * 4 + ["large"] * 4  # three to warm up, one captured
+    (first, stream), second = captures
+    assert second == (first, stream)
+    stepper.forget()
+    stepper.run("small")
+    assert len(captures) == 3
+    assert captures[2][0] != first
+    assert captures[2][1] is stream

@@ -8,6 +8,7 @@ from support.language_models import MELODY, MONO, random_lm, random_take
 
 torch = pytest.importorskip("torch")
 
+from dgx_music.engines.musicgen.decoder.base import OutOfRoomError  # noqa: E402
 from dgx_music.engines.musicgen.decoder.torch import TorchDecoder  # noqa: E402
 
 
@@ -46,8 +47,33 @@ def test_bytes_needed_are_the_bytes_held(arch, precision, fixed):
         assert decoder.bytes_needed(1, 40) == held(decoder)
     decoder.admit(random_take(arch, 2, doubly=True, frames=520, prompt=513))
     assert decoder.bytes_needed(4, 520) == held(decoder)
+    before = decoder.bytes_needed(5, 520)
     decoder.admit(random_take(arch, 3, guided=False, frames=30, text=100))  # text in a larger bucket
-    assert decoder.bytes_needed(5, 520) == held(decoder)
+    if fixed:  # one long text must not close the batch to those that come after it
+        assert decoder.bytes_needed(5, 520) == before
+    else:
+        assert decoder.bytes_needed(5, 520) == held(decoder)
+
+
+def test_where_memory_ends_at_a_long_text_those_who_run_go_on(monkeypatch):
+    decoder = TorchDecoder(
+        random_lm(MONO), MONO, device="cpu", precision="bf16", max_rows=4, max_positions=300, fixed=True
+    )
+    decoder.admit(random_take(MONO, 1))
+    grown, calls = decoder._cache._grown, []
+
+    def full(*args):
+        calls.append(args)
+        if len(calls) > MONO.layers:
+            raise torch.OutOfMemoryError
+        return grown(*args)
+
+    monkeypatch.setattr(decoder._cache, "_grown", full)
+    with pytest.raises(OutOfRoomError):
+        decoder.admit(random_take(MONO, 2, text=100))
+    assert {tensor.shape[2] for tensor in (*decoder._cache.cross_keys, *decoder._cache.cross_values)} == {64}
+    assert decoder._cache.cross_mask.shape[1] == 64
+    assert decoder.step()
 
 
 def test_closing_gives_everything_back_and_may_be_repeated():
