@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from dgx_music.engines.musicgen.decoder.base import OutOfRoomError
 from dgx_music.engines.musicgen.settings import MusicGenSettings  # noqa: TC001 - pydantic reads the types
 from dgx_music.errors import DgxMusicError
 
@@ -74,10 +75,10 @@ def main() -> None:
         result = {"skipped": str(err)}
     except ImportError as err:
         result = {"skipped": f"{task.engine} needs {err.name}, which is not installed"}
-    except MemoryError:
-        result = {"skipped": "too little memory"}
+    except (MemoryError, OutOfRoomError) as err:
+        result = {"skipped": f"too little memory{f': {err}' if str(err) else ''}"}
     except RuntimeError as err:  # torch's OutOfMemoryError among them
-        result = {"skipped": str(err).splitlines()[0]}
+        result = {"skipped": (str(err) or type(err).__name__).splitlines()[0]}
     print(json.dumps(result), flush=True)
 
 

@@ -44,6 +44,10 @@ __all__ = [
 ]
 
 
+_FETCHING = {"loading_model", "downloading_model"}
+"""Steps whose length has nothing to do with the audio's: gigabytes may have to come from elsewhere first."""
+
+
 class JobCancelledError(DgxMusicError):
     """Raised by `run` when the job stopped because it was asked to."""
 
@@ -88,7 +92,10 @@ class Listener(Protocol):
 
 
 def deadline_s(config: EngineConfig, job: Job) -> float:
-    """Return how long a job may take: a base, and so much for each second of audio in all its takes."""
+    """Return how long a job may take once its model is there: a base, and so much for each second of audio in all takes.
+
+    While a model is fetched or loaded, for this job or for others before it, the time starts anew with every progress.
+    """
     audio_s = float(job.request.length_exact_s) * job.request.takes
     return config.timeout_base_s + config.timeout_per_audio_s * audio_s
 
@@ -102,6 +109,8 @@ class EngineHost:
         self._cache_dir = cache_dir
         self._worker: WorkerProcess | None = None
         self._starting = asyncio.Lock()
+        self._cancelled_early: set[str] = set()
+        """Jobs that were cancelled before a worker had them, as while one is starting."""
 
     @property
     def worker_pid(self) -> int | None:
@@ -132,16 +141,21 @@ class EngineHost:
                 `EndedForAnotherError` where it was killed because of another job.
         """
         worker = await self._living_worker()
+        if job.id in self._cancelled_early:
+            self._cancelled_early.discard(job.id)
+            raise JobCancelledError(f"{job.id} was cancelled")
         heard = worker.open(job.id)
         worker.send(self._order(job, folders))
         limit_s = deadline_s(self._config, job)
         began_s = time.monotonic()
         takes: list[Take] = []
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit_s) as timeout:
                 while True:
                     match await heard.get():
                         case Progress(fraction=fraction, step=step):
+                            if step in _FETCHING:
+                                timeout.reschedule(asyncio.get_running_loop().time() + limit_s)
                             listener.progress(fraction, step)
                         case Preview(take=take, path=path, seconds=seconds):
                             listener.preview(TakePreview(take, path, seconds))
@@ -172,9 +186,11 @@ class EngineHost:
                 await self._end(worker)
 
     def cancel(self, job_id: str) -> None:
-        """Ask the worker to stop a job at its next step."""
-        if self._worker is not None and self._worker.alive:
+        """Ask the worker to stop a job at its next step; a job that is about to be run does not begin."""
+        if self._worker is not None and self._worker.knows(job_id):
             self._worker.send(Cancel(job_id))
+        else:
+            self._cancelled_early.add(job_id)
 
     async def stop(self) -> None:
         """End the worker at once. Nothing is lost: an unfinished job's files are only in its staging folder."""

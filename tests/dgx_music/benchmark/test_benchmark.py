@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
+from dataclasses import asdict
 
 import pytest
 
@@ -11,10 +14,12 @@ pytest.importorskip("torch")
 
 from lxml import etree
 
+from dgx_music.benchmark import task
 from dgx_music.benchmark.picture import picture
 from dgx_music.benchmark.report import table
 from dgx_music.benchmark.run import plan, run
 from dgx_music.benchmark.task import Task, measure
+from dgx_music.engines.musicgen.decoder.base import OutOfRoomError
 from dgx_music.engines.musicgen.settings import MusicGenSettings
 from support.musicgen_checkpoints import build
 
@@ -56,6 +61,30 @@ def test_a_precision_is_compared_with_fp32(settings):
 def test_what_cannot_be_measured_is_skipped_with_the_reason(settings):
     figures = measure(Task("steps", settings, engine="audiocraft", steps=5))
     assert "state_dict.bin" in figures["skipped"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OutOfRoomError("16 rows do not fit beside 0 of 2"),
+            "too little memory: 16 rows do not fit beside 0 of 2",
+        ),
+        (MemoryError(), "too little memory"),
+        (RuntimeError("no kernel image\nfor this device"), "no kernel image"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_what_fails_for_want_of_something_is_skipped_with_the_reason(
+    settings, monkeypatch, capsys, error, said
+):
+    def fail(_task):
+        raise error
+
+    monkeypatch.setattr(task, "_run", fail)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(asdict(Task("steps", settings)), default=str)))
+    task.main()
+    assert json.loads(capsys.readouterr().out) == {"skipped": said}
 
 
 def test_a_run_goes_round_and_shows_medians_in_all_three_forms(settings, monkeypatch):

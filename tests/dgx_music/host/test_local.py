@@ -126,6 +126,12 @@ def test_a_hung_engine_is_killed_after_a_time_out_that_explains_itself(tmp_path,
     asyncio.run(main())
 
 
+def test_time_in_which_a_model_is_fetched_does_not_count(tmp_path, job):
+    config = EngineConfig(timeout_base_s=1.0, timeout_per_audio_s=1.0)
+    with pytest.raises(JobFailedError, match="the model came"):
+        run(tmp_path, job("test-fetches", "3"), config)
+
+
 def test_the_deadline_grows_with_the_audio_of_all_takes(job):
     config = EngineConfig(timeout_base_s=10, timeout_per_audio_s=3)
     assert deadline_s(config, job("test-noise", duration=20, takes=4)) == 10 + 3 * 80
@@ -135,6 +141,24 @@ def test_a_running_job_stops_at_its_next_step_when_cancelled(tmp_path, job):
     slow = job("test-slow")
     with pytest.raises(JobCancelledError):
         run(tmp_path, slow, during=lambda host: host.cancel(slow.id))
+
+
+def test_a_job_that_is_cancelled_while_a_worker_starts_does_not_begin(tmp_path, job):
+    slow = job("test-slow")
+
+    async def main():
+        async with hosting(tmp_path) as (host, start):
+            heard = Heard()
+            running = start(slow, heard)
+            await asyncio.sleep(0)
+            assert host.worker_pid is None
+            host.cancel(slow.id)
+            with pytest.raises(JobCancelledError):
+                async with asyncio.timeout(30):
+                    await running
+            assert heard.steps == []
+
+    asyncio.run(main())
 
 
 def test_cancelling_one_job_leaves_the_worker_fit_for_the_next(tmp_path, job):

@@ -53,6 +53,19 @@ class Dies(_Engine):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Fetches(_Engine):
+    """Is busy with its model for as many seconds as the prompt says, and says so; then finds it wanting."""
+
+    name = "test-fetches"
+
+    def misbehave(self, spec, control):
+        until_s = time.monotonic() + float(spec.request.prompt)
+        while time.monotonic() < until_s:
+            control.progress(spec.index, 0.0, "loading_model")
+            time.sleep(0.1)
+        raise EngineError("the model came, and is no good")
+
+
 class DiesOnce(_Engine):
     """Takes its process along the first time; the prompt names the file that remembers it."""
 

@@ -39,7 +39,7 @@ class ModelIdentity(NamedTuple):
 
 
 class Model:
-    """Thread-safe: many jobs use it at once. The batch takes care of the decoder, a lock of text encoder and ears."""
+    """Thread-safe: many jobs use it at once. The batch takes care of the decoder, a lock each of text encoder and ears."""
 
     def __init__(
         self,
@@ -59,7 +59,8 @@ class Model:
         self._codec = codec
         self._text = text
         self._follower = follower
-        self._lock = threading.Lock()
+        self._reading = threading.Lock()
+        self._listening = threading.Lock()  # listening takes long, and most jobs have words only
 
     @property
     def broken(self) -> bool:
@@ -70,7 +71,7 @@ class Model:
         """Give the memory back."""
         self._batcher.close()
         self._codec.close()
-        with self._lock:
+        with self._reading:
             self._text.close()
 
     def encode(self, audio: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
@@ -96,9 +97,13 @@ class Model:
             RequestError: the excerpt may not be read, or is no audio.
         """
         lm = self.architecture.lm
-        with self._lock:
+        with self._reading:
             words = self._text.encode(text)
-            followed = self._follower.follow(request.melody, roots, long=long)
+        if request.melody is None:
+            followed = self._follower.follow(None, roots, long=long)
+        else:
+            with self._listening:
+                followed = self._follower.follow(request.melody, roots, long=long)
         beta = followed.cfg_coef_beta if request.cfg_coef != 1 else None
         return (
             lambda window: conditions(

@@ -48,7 +48,7 @@ class TorchParts:
         )
 
     def decoder(self, room: Room) -> TorchDecoder:
-        """Return the decoder, and let go of the checkpoint's files."""
+        """Return the decoder, and let go of the checkpoint but for the codec, whose encoder is read when it is needed."""
         decoder = TorchDecoder(
             self._checkpoint.lm,
             self.architecture.lm,
@@ -58,5 +58,5 @@ class TorchParts:
             max_positions=room.max_positions,
             threads=self._threads,
         )
-        self._checkpoint.close()
+        self._checkpoint.close(keep_codec=True)
         return decoder

@@ -6,6 +6,7 @@ writes a line of JSON for each bit of progress, at the end `{"error": …}` wher
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def prepare_apart(files: ModelFiles, settings: MusicGenSettings, loading: Callab
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            with process.stdin:
+            with contextlib.suppress(BrokenPipeError), process.stdin:  # its status tells how it ended
                 process.stdin.write(asked)
             error = _listen(process.stdout, loading)
         except BaseException:
@@ -52,6 +53,11 @@ def prepare_apart(files: ModelFiles, settings: MusicGenSettings, loading: Callab
             raise
     if error is not None:
         raise error
+    if process.returncode < 0:
+        raise EngineError(
+            f"preparing {files.name} was ended by signal {-process.returncode}; systems short of memory do that "
+            "(signal 9): close other programs, or choose a smaller model"
+        )
     if process.returncode != 0:
         raise EngineError(
             f"preparing {files.name} ended with status {process.returncode}; its last words are in the log"

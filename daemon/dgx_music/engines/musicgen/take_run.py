@@ -95,7 +95,9 @@ class TakeRun:
 
     def audio(self) -> npt.NDArray[np.float32]:
         """Return what was decoded so far, prompt included, (channels, samples)."""
-        return np.concatenate(self._audio, axis=1)
+        # Kept joined, lest minutes of audio be there twice while they are finished.
+        self._audio = [np.concatenate(self._audio, axis=1)]
+        return self._audio[0]
 
     def advance(self) -> npt.NDArray[np.float32] | None:
         """Take in the frames that have come; return newly decoded audio (channels, samples), or `None`.
@@ -106,13 +108,15 @@ class TakeRun:
         decoding = self._decoding
         if decoding is not None:
             window = self._windows[self._window]
+            # Asked before the frames are counted: the batch goes on meanwhile, and none may come in between unseen.
+            finished = decoding.finished
             done = window.start + decoding.frames_done
             if done > self._known:
                 self._codes[:, self._known : done] = decoding.frames(
                     self._known - window.start, done - window.start
                 )
                 self._known = done
-            if decoding.finished:
+            if finished:
                 self._window += 1
                 more = self._window < len(self._windows)
                 self._decoding = self._begin(self._windows[self._window]) if more else None

@@ -50,6 +50,9 @@ class WarmSet(Generic[M]):
         self._entries: dict[str, _Entry[M]] = {}
         self._changed = threading.Condition()
         self._loading = threading.Lock()
+        self._short_of_room = False
+        """Whether somebody waits for models in use to become free. Others then queue behind: one after the other, they
+        could keep a model in use for ever."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,14 +70,14 @@ class WarmSet(Generic[M]):
             name: what tells models apart.
             prepare: asked only where the model is not there: how much of the device's memory it will hold, in bytes, and
                 what loads it. Both may raise.
-            still_wanted: called while waiting for room; raises where the caller has given up.
+            still_wanted: called while waiting for a turn or for room; raises where the caller has given up.
 
         Raises:
             EngineError: the model alone is larger than the budget.
         """
         entry = self._take(name)
         if entry is None:
-            with self._loading:
+            with self._turn(still_wanted):
                 entry = self._take(name)
                 if entry is None:
                     needs_bytes, load = prepare()
@@ -88,7 +91,12 @@ class WarmSet(Generic[M]):
             with self._changed:
                 entry.users -= 1
                 entry.idle_since_s = self._clock()
+                useless = entry.model.broken and not entry.users and self._entries.get(name) is entry
+                if useless:
+                    del self._entries[name]
                 self._changed.notify_all()
+            if useless:
+                entry.model.close()
 
     def rest(self, idle_s: float) -> tuple[str, ...]:
         """Unload what nobody has used for so long; return the names."""
@@ -112,10 +120,22 @@ class WarmSet(Generic[M]):
         for entry in entries:
             entry.model.close()
 
+    @contextmanager
+    def _turn(self, still_wanted: Callable[[], None]) -> Iterator[None]:
+        """Hold the right to load, of which there is one; whoever has given up no longer waits for it."""
+        while not self._loading.acquire(timeout=_LOOK_S):
+            still_wanted()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._short_of_room = False
+            self._loading.release()
+
     def _take(self, name: str) -> _Entry[M] | None:
         with self._changed:
             entry = self._entries.get(name)
-            if entry is None or entry.model.broken:
+            if entry is None or entry.model.broken or self._short_of_room:
                 return None
             entry.users += 1
             return entry
@@ -139,7 +159,8 @@ class WarmSet(Generic[M]):
                     if self._entries[other].model.broken or self._held() + needs_bytes > self._budget_bytes:
                         leaving.append(self._entries.pop(other))
                 fits = self._held() + needs_bytes <= self._budget_bytes
-                if not fits and not leaving:
+                self._short_of_room = not fits and not leaving
+                if self._short_of_room:
                     self._changed.wait(_LOOK_S)
             for entry in leaving:
                 entry.model.close()

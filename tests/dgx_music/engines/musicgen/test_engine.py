@@ -159,15 +159,17 @@ def write(path, audio, rate_hz):
     return str(path)
 
 
-def test_a_continuation_starts_where_the_excerpt_ends_and_follows_from_it(make, takes_of, tmp_path):
-    source = make(takes_of(duration=3.0, seed=1))[0].audio
+@pytest.mark.parametrize("setting", [{}, {"precision": "fp32"}, {"shape": "tiny_stereo"}])
+def test_a_continuation_starts_where_the_excerpt_ends_and_follows_from_it(make, takes_of, tmp_path, setting):
+    source = make(takes_of(duration=3.0, seed=1), **setting)[0].audio
     path = write(tmp_path / "before.wav", source, RATE_HZ)
     fields = {"duration": 1.0, "top_k": 1}
-    whole = make(takes_of(**fields, continue_from={"path": path}))[0]
+    whole = make(takes_of(**fields, continue_from={"path": path}), **setting)[0]
     assert 0 <= whole.audio.shape[1] - RATE_HZ < 640
-    again = make(takes_of(**fields, continue_from={"path": path}))[0]
+    again = make(takes_of(**fields, continue_from={"path": path}), **setting)[0]
     np.testing.assert_array_equal(whole.audio, again.audio)
-    other = make(takes_of(**fields, continue_from={"path": path, "start": 0, "length": 2 * RATE_HZ}))[0]
+    begun = {"path": path, "start": 0, "length": 2 * RATE_HZ}
+    other = make(takes_of(**fields, continue_from=begun), **setting)[0]
     assert np.abs(other.audio[:, :RATE_HZ] - whole.audio[:, :RATE_HZ]).max() > 1e-4
 
 

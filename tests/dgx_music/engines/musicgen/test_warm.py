@@ -151,3 +151,62 @@ def test_idle_models_rest_and_busy_ones_stay(shelf):
         assert small.closed == 1
         assert shelf.warm.names == ("melody",)
     assert shelf.warm.rest(600) == ()
+
+
+def test_the_last_user_of_a_broken_model_gives_its_memory_back(shelf):
+    with shelf.use("small") as broken:
+        with shelf.use("small"):
+            broken.broken = True
+        assert broken.closed == 0
+    assert broken.closed == 1
+    assert shelf.warm.names == ()
+
+
+def test_who_waits_while_another_model_is_loaded_can_give_up(shelf):
+    entered, leave = threading.Event(), threading.Event()
+
+    def load():
+        entered.set()
+        leave.wait(10)
+        return FakeModel("large")
+
+    def hold():
+        with shelf.warm.use("large", lambda: (4, load), lambda: None):
+            pass
+
+    def give_up():
+        raise GaveUpError
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert entered.wait(10)
+    try:
+        with pytest.raises(GaveUpError), shelf.use("small", 4, give_up):
+            pass
+        assert not leave.is_set()
+    finally:
+        leave.set()
+        holder.join(10)
+    assert shelf.warm.names == ("large",)
+
+
+def test_who_waits_for_room_is_not_overtaken_by_those_who_come_later(shelf):
+    """Each of a row of jobs takes over the model in use from the one before; another model's job waits for its end."""
+    order = []
+    waits = threading.Event()
+
+    def want(name):
+        with shelf.use(name, 6, waits.set):
+            order.append(name)
+
+    with shelf.use("small", 6):
+        first = threading.Thread(target=want, args=("large",))
+        first.start()
+        assert waits.wait(10)
+        second = threading.Thread(target=want, args=("small",))
+        second.start()
+        second.join(0.3)
+        assert order == []
+    first.join(10)
+    second.join(10)
+    assert order == ["large", "small"]

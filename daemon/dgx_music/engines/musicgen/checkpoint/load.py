@@ -58,9 +58,13 @@ class Checkpoint:
 
         return weights_sha256(self.files.weights, self.cache_dir)
 
-    def close(self) -> None:
-        """Let go of the files; arrays that were handed out stay valid."""
-        for arrays in (self.lm, self.codec, self.text):
+    def close(self, *, keep_codec: bool = False) -> None:
+        """Let go of the files; arrays that were handed out stay valid.
+
+        Args:
+            keep_codec: whether `codec` is to be read from yet.
+        """
+        for arrays in (self.lm, self.text) if keep_codec else (self.lm, self.text, self.codec):
             close = getattr(arrays, "close", None)
             if close is not None:
                 close()
