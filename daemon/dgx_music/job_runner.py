@@ -111,10 +111,7 @@ class JobRunner:
             _log.exception("%s: something unforeseen", job.id)
             await self._fail(job, "internal", f"{type(err).__name__}: {err}; the log has the details")
         finally:
-            await following.settled()
-            await asyncio.to_thread(shutil.rmtree, folders.previews, ignore_errors=True)
-            if not keep_staging:
-                await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
+            await _to_its_end(_tidy(following, folders, keep_staging=keep_staging))
 
     async def take_up(self, job: Job) -> None:
         """Go on with a job that was found in processing while nobody works on it.
@@ -255,6 +252,13 @@ class _Following:
     async def settled(self) -> None:
         """Wait until everything is stored."""
         await asyncio.gather(*self._notes)
+
+
+async def _tidy(following: _Following, folders: Folders, *, keep_staging: bool) -> None:
+    await following.settled()
+    await asyncio.to_thread(shutil.rmtree, folders.previews, ignore_errors=True)
+    if not keep_staging:
+        await asyncio.to_thread(shutil.rmtree, folders.staging, ignore_errors=True)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
