@@ -360,7 +360,7 @@ propose_musicgen() {
 say_missing_packages() {
     local pair missing=()
     for pair in ardour:ardour Xvfb:xvfb xdotool:xdotool ffmpeg:ffmpeg fluidsynth:fluidsynth oscsend:liblo-tools \
-        sqlite3:sqlite3 lua:lua5.3 shellcheck:shellcheck systemd-analyze:systemd; do
+        sqlite3:sqlite3 lua:lua5.3 shellcheck:shellcheck systemd-analyze:systemd cc:gcc; do
         command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
     done
     [[ ${#missing[@]} -eq 0 ]] || say "tests that need these Debian packages are skipped: ${missing[*]}"
