@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import tempfile
 import urllib.error
 import urllib.parse
 from dataclasses import dataclass
@@ -148,12 +150,17 @@ class CachePlace:
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.exists():
             link.unlink(missing_ok=True)
-            link.symlink_to(Path("../../blobs") / entry.blob)
+            with contextlib.suppress(
+                FileExistsError
+            ):  # somebody else has linked it meanwhile, to the same content
+                link.symlink_to(Path("../../blobs") / entry.blob)
 
     def done(self) -> None:
         """Make the version the main one; before, nobody finds it."""
         main = self._home / "refs" / "main"
         main.parent.mkdir(parents=True, exist_ok=True)
-        fresh = main.with_name(f"main.{os.getpid()}")
-        fresh.write_text(self._commit, encoding="utf-8")
-        fresh.replace(main)
+        # A name of its own: another thread or process may be as far as this one.
+        descriptor, fresh = tempfile.mkstemp(prefix="main.", dir=main.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(self._commit)
+        Path(fresh).replace(main)

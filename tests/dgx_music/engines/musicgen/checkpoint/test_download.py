@@ -20,6 +20,7 @@ pytest.importorskip("sentencepiece")
 from dgx_music.engines.musicgen.catalogue import CATALOGUE
 from dgx_music.engines.musicgen.checkpoint import Missing, ModelError, load_checkpoint, locate
 from dgx_music.engines.musicgen.checkpoint.download import MERT_REPOSITORY, download
+from dgx_music.engines.musicgen.checkpoint.repository import CachePlace, Listing
 from dgx_music.engines.musicgen.checkpoint.transfer import Transfer
 from dgx_music.engines.musicgen.settings import MusicGenSettings
 from support.fake_hub import COMMIT, FakeHub
@@ -237,6 +238,29 @@ def test_two_at_once_fetch_it_once(hub, place):
         thread.join()
     assert not errors
     assert [name for name, _ in hub.asked].count(WEIGHTS) == 1
+
+
+def test_a_version_is_made_the_main_one_by_many_at_once(tmp_path):
+    listing = Listing("facebook/musicgen-small", "a" * 40, {})
+    start = threading.Barrier(8)
+    failed = []
+
+    def finish():
+        start.wait()
+        try:
+            for _ in range(50):
+                CachePlace(tmp_path, listing).done()
+        except OSError as err:
+            failed.append(err)
+
+    threads = [threading.Thread(target=finish) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    [main] = (tmp_path / "models--facebook--musicgen-small" / "refs").iterdir()
+    assert main.read_text() == "a" * 40
 
 
 def test_a_broken_copy_of_another_length_is_fetched_anew(hub, tmp_path):
