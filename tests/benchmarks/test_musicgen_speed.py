@@ -1,6 +1,6 @@
 """MusicGen at full size (random weights) beside stock audiocraft and transformers, as ratios in one run; never judged.
 
-`DGX_MUSIC_TEST_MODELS` keeps the checkpoints, `DGX_MUSIC_BENCHMARK_ROUNDS` says how many interleaved rounds (3).
+`TEST_MODELS_DIR` keeps the checkpoints, `BENCHMARK_ROUNDS` says how many interleaved rounds (3).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.fullsize]
 
 
 def test_full_size_beside_the_others(tmp_path_factory, capsys):
-    root = Path(os.environ.get("DGX_MUSIC_TEST_MODELS") or tmp_path_factory.mktemp("models"))
+    root = Path(os.environ.get("TEST_MODELS_DIR") or tmp_path_factory.mktemp("models"))
     own = MusicGenSettings(
         model=str(build(root / "small-audiocraft", "small", format="audiocraft")),
         cache_dir=root / "cache",
@@ -59,7 +59,7 @@ def test_full_size_beside_the_others(tmp_path_factory, capsys):
         Result(f"take of {length:g} s", Task("take", own, duration_s=length)) for length in (16.0, 30.0)
     ]
     results.append(Result("int8 against fp32", Task("precision", own)))
-    data = run(results, int(os.environ.get("DGX_MUSIC_BENCHMARK_ROUNDS", "3")), lambda _share, _name: None)
+    data = run(results, int(os.environ.get("BENCHMARK_ROUNDS", "3")), lambda _share, _name: None)
     by_name = {result.name: result for result in results}
     stock = by_name["audiocraft, batch 1, after 0"].median("ms")
     with capsys.disabled():

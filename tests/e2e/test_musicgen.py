@@ -166,7 +166,7 @@ def test_the_worker_decodes_without_torch(daemon, sender):
 @pytest.mark.fullsize
 @pytest.mark.parametrize("kind", ["hub", "audiocraft"])
 def test_full_size_weights_make_a_take(here, tmp_path_factory, kind):
-    cache = Path(os.environ.get("DGX_MUSIC_TEST_MODELS") or tmp_path_factory.mktemp("full"))
+    cache = Path(os.environ.get("TEST_MODELS_DIR") or tmp_path_factory.mktemp("full"))
     model = build(cache / f"small-{kind}", "small", format=kind)
     job = here.json(
         "generate",
