@@ -91,6 +91,8 @@ install() {
     *) say "note: $(dirname -- "$COMMAND_LINK") is not on your PATH; add it, or call $COMMAND_LINK" ;;
     esac
     say "installed. 'dgx-music doctor' checks everything; 'dgx-music generate \"PROMPT\"' makes music."
+    say "to ask for music inside Ardour, quit Ardour and run 'dgx-music install-assets --register' once: the scripts get"
+    say "slots beside your own, which stay as they are."
     propose_musicgen "$musicgen"
 }
 

@@ -13,8 +13,10 @@ same for templates, and `lint` finds what Ardour keeps silent about.
 
 from __future__ import annotations
 
+from .audio_files import audio_folder
 from .document import OtherRoute, SessionDocument
 from .errors import SessionError
+from .grid import Grid, GridChange
 from .lint import Finding, Severity, lint
 from .model import (
     AudioFile,
@@ -43,6 +45,8 @@ __all__ = [
     "BarBeatTick",
     "FileFormat",
     "Finding",
+    "Grid",
+    "GridChange",
     "Marker",
     "MasterBus",
     "MeterChange",
@@ -61,6 +65,7 @@ __all__ = [
     "TimeRange",
     "Track",
     "WavHeader",
+    "audio_folder",
     "instantiate",
     "legal_session_name",
     "legal_track_name",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from .elements import MARK, MASTER_INPUTS, RANGE, SESSION_RANGE, SessionElements
-from .model import RangeMarker
+from .elements import LOOP, MARK, PLAYBACK, RANGE, SESSION_RANGE, SessionElements
+from .model import RangeMarker, TimeRange
 from .reader import route_flags
 from .timeline_text import FileFormat, TimeWriter
 from .xml_file import format_version
@@ -56,6 +56,8 @@ class Additions:
         self._append("Locations", [self.make.location(point.name, MARK, point) for point in points])
         self._append("Locations", [self.make.location(span.name, RANGE, span) for span in additions.ranges])
         self._grow_session_range(additions)
+        if additions.loop is not None and self.present.loop is None:
+            self._set_span("Loop", LOOP, additions.loop)
         self.root.set("id-counter", str(self.make.next_id))
         return files
 
@@ -79,7 +81,7 @@ class Additions:
             if "MasterOut" in route_flags(route):
                 ports = route.findall("IO[@direction='Input']/Port[@type='audio']")
                 return tuple(port.get("name", "") for port in ports)
-        return MASTER_INPUTS
+        return PLAYBACK
 
     def _join(self, group: str, track_id: str) -> None:
         for element in self.root.iterfind("RouteGroups/RouteGroup"):
@@ -95,10 +97,16 @@ class Additions:
         present = self.present.session_range
         if present is not None:
             start, end = min(start, present.start_samples), max(end, present.end_samples)
+        self._set_span("session", SESSION_RANGE, TimeRange(start, end))
+
+    def _set_span(self, name: str, flag: str, span: TimeRange) -> None:
+        """Set the one location of its kind, or make it: Ardour keeps none for a session that never had a region."""
         for element in self.root.iterfind("Locations/Location"):
-            if SESSION_RANGE in element.get("flags", "").split(","):
-                element.set("start", self.make.times.position(start))
-                element.set("end", self.make.times.position(end))
+            if flag in element.get("flags", "").split(","):
+                element.set("start", self.make.times.position(span.start_samples))
+                element.set("end", self.make.times.position(span.end_samples))
+                return
+        self._append("Locations", [self.make.location(name, flag, span)])
 
     def _append(self, holder_tag: str, elements: list[Element]) -> None:
         if not elements:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .errors import SessionError
 from .wav_header import read_wav_header
-from .xml_file import sync_folder
+from .xml_file import rename_to_new, sync_folder, temporary_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,11 +123,12 @@ def _take_in(origin: Path, target: Path, *, hard_link: bool) -> None:
                 raise
         else:
             return
-    with origin.open("rb") as source, target.open("xb") as copy:
-        try:
+    temporary = temporary_beside(target)
+    try:
+        with origin.open("rb") as source, temporary.open("xb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
             copy.flush()
             os.fsync(copy.fileno())
-        except BaseException:
-            target.unlink()
-            raise
+        rename_to_new(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,15 @@ from .additions import Additions, new_files
 from .audio_files import audio_folder, check_audio, take_all_in
 from .check import check_writable
 from .errors import SessionError
+from .grid import Grid
+from .in_place import digest_of, replace_keeping
 from .model import RangeMarker, Session
 from .names import SESSION_SUFFIX, session_name_problem
-from .reader import read_view, route_flags, session_rate_hz
+from .reader import TEMPLATE_RATE_HZ, read_view, route_flags, session_rate_hz, time_reader
 from .superclock import SUPERCLOCKS_PER_SECOND
-from .tempo_xml import superclocks_per_second
-from .xml_file import new_folder, parse_session_file, serialise, write_file
+from .tempo_xml import superclocks_per_second, tempo_map_element
+from .timeline_text import FileFormat, TimeWriter
+from .xml_file import format_version, new_folder, parse_session_file, serialise, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +29,8 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element as Element
 
-    from .model import AudioFile, Marker, RouteGroup, Track
+    from .model import AudioFile, Marker, RouteGroup, TimeRange, Track
+    from .tempo_map import TempoMap
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class OtherRoute:
 class SessionDocument:
     """The whole XML of a session, its modelled view, and additions with fresh ids.
 
-    Additions change the document only; `save_snapshot` or `save_new` write it. Where nothing was added, what is
+    Additions change the document only; `save_in_place`, `save_snapshot` or `save_new` write it. Where nothing was added, what is
     written has the same canonical XML as what was read.
     """
 
@@ -48,6 +53,7 @@ class SessionDocument:
         self._root = root
         self._path = path
         self._new_files: list[AudioFile] = []
+        self._digest = b""
 
     @classmethod
     def open(cls, path: Path) -> SessionDocument:
@@ -57,7 +63,10 @@ class SessionDocument:
             FileNotFoundError: there is no such file.
             SessionError: it is not a session that can be read.
         """
-        return cls(parse_session_file(path).getroot(), path)
+        digest = digest_of(path)
+        document = cls(parse_session_file(path).getroot(), path)
+        document._digest = digest
+        return document
 
     @property
     def path(self) -> Path:
@@ -78,6 +87,46 @@ class SessionDocument:
             if "audio-playlist" not in route.attrib
         )
 
+    @property
+    def grid(self) -> Grid:
+        """Its bars, beats and tempo, to the sample.
+
+        Raises:
+            SessionError: the tempo map makes no sense.
+        """
+        tempo_map = self._root.find("TempoMap")
+        if tempo_map is None:
+            raise SessionError("the session has no <TempoMap>", path=self._path)
+        return Grid(tempo_map, session_rate_hz(self._root) or TEMPLATE_RATE_HZ)
+
+    @property
+    def end_samples(self) -> int:
+        """Where the last region on any track ends, MIDI included; 0 where there is none."""
+        times = time_reader(self._root, session_rate_hz(self._root) or TEMPLATE_RATE_HZ)
+        spans = [times.region_times(region) for region in self._root.iterfind("Playlists/Playlist/Region")]
+        return max((position + length for position, length, _start in spans), default=0)
+
+    @property
+    def route_names(self) -> frozenset[str]:
+        """The names of all tracks, busses and VCAs."""
+        return frozenset(self._names("Routes/Route") | self._names("VCAManager/VCA"))
+
+    @property
+    def playlist_names(self) -> frozenset[str]:
+        """The names of all playlists, of MIDI tracks and of deleted tracks too."""
+        return frozenset(self._names("Playlists/Playlist") | self._names("UnusedPlaylists/Playlist"))
+
+    @property
+    def has_own_tempo_map(self) -> bool:
+        """Whether more depends on the tempo map than one tempo and one meter: changes, bar markers, or regions."""
+        tempo_map = self.session.tempo_map
+        return (
+            len(tempo_map.tempos) > 1
+            or len(tempo_map.meters) > 1
+            or self.grid.counts_bars_anew
+            or self._root.find("Playlists/Playlist/Region") is not None
+        )
+
     def canonical_xml(self) -> bytes:
         """The document in canonical form (C14N), to compare two of them."""
         return etree.tostring(self._root, method="c14n")
@@ -89,11 +138,12 @@ class SessionDocument:
         groups: Iterable[RouteGroup] = (),
         markers: Iterable[Marker] = (),
         ranges: Iterable[RangeMarker] = (),
+        loop: TimeRange | None = None,
     ) -> None:
         """Add tracks with their playlists, regions and sources, and markers; nothing present is changed.
 
         Tracks may join groups of the session or new ones. The session range grows over the new regions, as it does
-        when audio is imported in Ardour, unless the user fixed it.
+        when audio is imported in Ardour, unless the user fixed it. The loop range is set only where there is none.
 
         Raises:
             SessionError: the additions are not what Ardour needs, or a name is taken; the document stays as it was.
@@ -101,13 +151,78 @@ class SessionDocument:
         tracks, groups, markers, ranges = tuple(tracks), tuple(groups), tuple(markers), tuple(ranges)
         present = self.session
         additions = Session(
-            "additions", present.sample_rate_hz, tracks=tracks, groups=groups, markers=markers, ranges=ranges
+            "additions",
+            present.sample_rate_hz,
+            tracks=tracks,
+            groups=groups,
+            markers=markers,
+            ranges=ranges,
+            loop=loop,
         )
         self._check(present, additions)
         root = copy.deepcopy(self._root)
         added = Additions(root, present).add(additions)
         self._root = root
         self._new_files.extend(added)
+
+    def set_tempo_map(self, tempo_map: TempoMap) -> None:
+        """Give a document that was made of a template another tempo map; markers and ranges keep their bars.
+
+        Raises:
+            SessionError: the document is a session that exists, or has a tempo map of its own
+                (`has_own_tempo_map`), on which more than its markers depends.
+        """
+        if self._path.suffix == SESSION_SUFFIX or self.has_own_tempo_map:
+            raise SessionError("its tempo map is not ours to change", path=self._path)
+        rate = session_rate_hz(self._root) or TEMPLATE_RATE_HZ
+        file_format = FileFormat.ARDOUR_6 if format_version(self._root) < 7000 else FileFormat.ARDOUR_7
+        before, write = self.grid, TimeWriter(file_format, rate)
+        times = time_reader(self._root, rate)
+        for location in self._root.iterfind("Locations/Location"):
+            for edge in ("start", "end"):
+                text = location.get(edge, "")
+                if not text.startswith("b"):  # a musical position moves along by itself
+                    quarters = before.quarters_at(times.position(location, edge))
+                    location.set(edge, write.position(tempo_map.sample_at(quarters, rate)))
+        old = self._root.find("TempoMap")
+        if old is not None:
+            new = tempo_map_element(tempo_map, file_format, rate)
+            new.tail = old.tail
+            self._root.replace(old, new)
+
+    def save_in_place(self, kept_as: str, *, hard_link: bool = False) -> Path:
+        """Write the additions into the session file that was opened, and keep that file as it was beside it.
+
+        New audio comes first, then the kept file, and last the session in one step: whatever fails on the way leaves
+        everything as it was, and what dies on the way the session.
+
+        Args:
+            kept_as: the end of the kept file's name, see `replace_keeping`.
+            hard_link: link new audio instead of copying it.
+
+        Returns:
+            Where the file as it was is kept.
+
+        Raises:
+            FileExistsError: the session has an audio file of the name of a new one.
+            SessionError: the file has changed since it was opened, or the document is no session that exists.
+            OSError: a file cannot be written.
+        """
+        if self._path.suffix != SESSION_SUFFIX or not self._digest:
+            raise SessionError("only a session that was opened can be saved in its place", path=self._path)
+        path = self._path.resolve()
+        content = serialise(self._root)
+        placed = self._place_audio(audio_folder(path.parent), hard_link=hard_link)
+        try:
+            kept = replace_keeping(path, content, self._digest, kept_as)
+        except BaseException:
+            if path.read_bytes() != content:
+                for new in placed:
+                    new.unlink()
+            raise
+        self._digest = digest_of(path)
+        self._new_files.clear()
+        return kept
 
     def save_snapshot(self, name: str, *, hard_link: bool = True) -> Path:
         """Write `NAME.ardour` beside the file that was opened, and new audio into the session's audio folder.
@@ -153,6 +268,9 @@ class SessionDocument:
             raise SessionError("a template is made a session by instantiate()", path=self._path)
         with new_folder(folder) as building:
             self._place_audio(audio_folder(building, folder.name), hard_link=hard_link)
+            plugins = self._path.parent / "plugins"
+            if plugins.is_dir():  # the state of plugins that keep it in files, as Ardour copies it
+                shutil.copytree(plugins, building / "plugins")
             write_file(_session_file(building, name), serialise(self._root))
         return _session_file(folder, name)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .timeline_text import TimeWriter
 
 MASTER_INPUTS = ("Master/audio_in 1", "Master/audio_in 2")
-_PLAYBACK = ("system:playback_1", "system:playback_2")
+PLAYBACK = ("system:playback_1", "system:playback_2")
 
 MARK, RANGE, LOOP, SESSION_RANGE = "IsMark", "IsRangeMarker", "IsAutoLoop", "IsSessionRange"
 """The `flags` of a `<Location>`."""
@@ -162,14 +162,14 @@ class SessionElements:
         route = etree.Element("Route", self._route_attributes("Master", self.fresh_id()))
         etree.SubElement(route, "PresentationInfo", self._presentation(0, "MasterOut", None))
         route.append(self._io("Master", "Input", [()] * len(MASTER_INPUTS)))
-        route.append(self._io("Master", "Output", [(port,) for port in _PLAYBACK]))
+        route.append(self._io("Master", "Output", [(port,) for port in PLAYBACK]))
         self._strip(route, "Master", master.gain_db)
         return route
 
     def click(self) -> Element:
         """The metronome's output. Ardour warns when this is absent, and crashes when it is empty."""
         click = etree.Element("Click")
-        click.append(self._io("Click", "Output", [(port,) for port in _PLAYBACK]))
+        click.append(self._io("Click", "Output", [(port,) for port in PLAYBACK]))
         click.append(self._amp(0.0))
         return click
 

@@ -82,16 +82,18 @@ def write_file(path: Path, content: bytes, *, overwrite: bool = False) -> None:
     Raises:
         FileExistsError: the file exists and `overwrite` is false.
     """
-    temporary = _temporary_beside(path)
+    temporary = temporary_beside(path)
     try:
         with temporary.open("xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         if overwrite:
+            if path.exists():
+                shutil.copymode(path, temporary)
             temporary.replace(path)
         else:
-            _rename_to_new(temporary, path)
+            rename_to_new(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -106,7 +108,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() or folder.is_symlink():
         raise FileExistsError(errno.EEXIST, "a session is only written to a new folder", str(folder))
-    building = _temporary_beside(folder)
+    building = temporary_beside(folder)
     building.mkdir()
     try:
         yield building
@@ -129,7 +131,12 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _rename_to_new(temporary: Path, path: Path) -> None:
+def rename_to_new(temporary: Path, path: Path) -> None:
+    """Give a finished file its name; the temporary one may stay.
+
+    Raises:
+        FileExistsError: there is a file of that name.
+    """
     try:
         os.link(temporary, path)  # unlike a rename, a link never replaces a file
     except OSError as error:
@@ -140,5 +147,6 @@ def _rename_to_new(temporary: Path, path: Path) -> None:
         temporary.replace(path)
 
 
-def _temporary_beside(path: Path) -> Path:
+def temporary_beside(path: Path) -> Path:
+    """A name in the same folder that nobody uses or looks for."""
     return path.parent / f".{secrets.token_hex(8)}.tmp"

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from dgx_music import __version__
+from dgx_music.ardour import open_desk
 from dgx_music.core import open_core
 from dgx_music.instance import InstanceLock
 from dgx_music.surfaces.dropfolder import DropFolder
@@ -53,12 +54,15 @@ async def run_daemon(config: Config, paths: Paths, on_ready: Callable[[], None] 
         ladder.push_async_callback(_end, dispatching)
 
         library = config.library.path or paths.library
-        osc = OscSurface(config.osc, core.intake, __version__, library)
+        upkeep = Upkeep()
+        upkeep.every(_CHECKPOINT_INTERVAL_S, "checkpoint", core.checkpoint)
+        desk = None
+        if config.ardour.enabled:
+            desk = await ladder.enter_async_context(open_desk(config, paths, core, upkeep))
+        osc = OscSurface(config.osc, core.intake, __version__, library, transport=core.transport, desk=desk)
         await osc.start()
         ladder.push_async_callback(osc.stop)
         osc_host, osc_port = osc.address
-        upkeep = Upkeep()
-        upkeep.every(_CHECKPOINT_INTERVAL_S, "checkpoint", core.checkpoint)
         if config.inbox.enabled:
             inbox = DropFolder(config.inbox, config.inbox.path or paths.inbox, library, core.intake)
             await inbox.start()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dgx_music.paths import Paths
 
 __all__ = [
+    "ArdourConfig",
     "AudioConfig",
     "Config",
     "EngineConfig",
@@ -129,9 +130,18 @@ class AudioConfig(_Section):
 
 
 class QueueConfig(_Section):
-    """The limits of the queue."""
+    """The limits of the queue, and when it holds jobs back."""
 
     max_pending: int = Field(50_000, ge=1)
+    hold_while_recording: bool = False
+
+
+class ArdourConfig(_Section):
+    """How takes come into a running Ardour."""
+
+    enabled: bool = True
+    osc_port: int = Field(0, ge=0, le=65535)
+    arrival_marker: bool = False
 
 
 class Config(_Section):
@@ -145,6 +155,7 @@ class Config(_Section):
     reading: ReadingConfig = ReadingConfig()
     audio: AudioConfig = AudioConfig()
     queue: QueueConfig = QueueConfig()
+    ardour: ArdourConfig = ArdourConfig()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def for_engines(self, paths: Paths) -> EngineSettings:

@@ -14,6 +14,7 @@ from dgx_music.intake import Intake
 from dgx_music.jobs.store import Store
 from dgx_music.jobs.store_thread import StoreThread
 from dgx_music.jobs.updates import Updates
+from dgx_music.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,6 +34,7 @@ class Core:
     host: EngineHost
     store: Store
     thread: StoreThread
+    transport: Transport
 
     async def checkpoint(self) -> None:
         """Fold the database's write-ahead log into it."""
@@ -52,8 +54,17 @@ async def open_core(config: Config, paths: Paths) -> AsyncIterator[Core]:
         engines = KnownEngines(settings)
         host = EngineHost(config.engine, settings, paths.cache_dir)
         ladder.push_async_callback(host.stop)
+        transport = Transport()
+        ladder.callback(transport.close)
         dispatcher = Dispatcher(
-            config, paths, store=store, thread=thread, updates=updates, host=host, engines=engines
+            config,
+            paths,
+            store=store,
+            thread=thread,
+            updates=updates,
+            host=host,
+            engines=engines,
+            transport=transport,
         )
         intake = Intake(
             config,
@@ -63,5 +74,6 @@ async def open_core(config: Config, paths: Paths) -> AsyncIterator[Core]:
             dispatcher=dispatcher,
             engines=engines,
             warm_models=host.warm,
+            reading_roots=settings.reading_roots,
         )
-        yield Core(intake, dispatcher, host, store, thread)
+        yield Core(intake, dispatcher, host, store, thread, transport)

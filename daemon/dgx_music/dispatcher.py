@@ -3,7 +3,7 @@
 Jobs start in the order of the queue; one whose engine is full is passed over until that engine has room. A job found
 in processing at start-up goes on from where its files are: with takes recorded it is published, without it goes back
 into the queue (`JobRunner` tells of the two steps in which takes become visible). While a dead worker's jobs are under
-suspicion, one job runs at a time (`Blame`).
+suspicion, one job runs at a time (`Blame`). While the DAW records, neural engines start none if the user wants that.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from dgx_music.engines.registry import SKETCH, engine_names
 from dgx_music.errors import DgxMusicError, StoreError, WorkerDiedError
 from dgx_music.job_runner import JobRunner
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from dgx_music.jobs.store_thread import StoreThread
     from dgx_music.jobs.updates import Updates
     from dgx_music.paths import Paths
+    from dgx_music.transport import Transport
 
 __all__ = ["Dispatcher"]
 
@@ -48,17 +50,21 @@ class Dispatcher:
         updates: Updates,
         host: EngineHost,
         engines: KnownEngines,
+        transport: Transport | None = None,
     ) -> None:
         self._store = store
         self._thread = thread
         self._host = host
         self._engines = engines
+        self._transport = transport if config.queue.hold_while_recording else None
         self._runner = JobRunner(config, paths, store, thread, updates, host)
         self._wake = asyncio.Event()
         self._running: dict[str, tuple[Job, asyncio.Task[None]]] = {}
         self._troubles: list[BaseException] = []
         self.paused = False
         updates.subscribe(self._on_update)
+        if self._transport is not None:
+            self._transport.subscribe(self.wake)
 
     # -- what others may ask ---------------------------------------------------------------------------------
 
@@ -147,7 +153,7 @@ class Dispatcher:
         await self._host.ready()
         if self._running and self._runner.blame.one_at_a_time:
             return None
-        job = await self._thread.call(self._store.claim, only, self._full_engines())
+        job = await self._thread.call(self._store.claim, only, self._closed_engines())
         if job is None:
             if not self._running:
                 self._runner.blame.nothing_waits()
@@ -157,9 +163,13 @@ class Dispatcher:
         task.add_done_callback(lambda _: self._on_end(job.id, task))
         return task
 
-    def _full_engines(self) -> list[str]:
+    def _closed_engines(self) -> set[str]:
+        """Return the engines that start no job now: those that are full, and neural ones while the DAW records."""
         running = Counter(job.engine for job, _ in self._running.values())
-        return [engine for engine, jobs in running.items() if jobs >= self._engines.jobs_at_once(engine)]
+        full = {engine for engine, jobs in running.items() if jobs >= self._engines.jobs_at_once(engine)}
+        if self._transport is not None and self._transport.is_recording:
+            full.update(engine for engine in engine_names() if engine != SKETCH)
+        return full
 
     def _on_end(self, job_id: str, task: asyncio.Task[None]) -> None:
         del self._running[job_id]

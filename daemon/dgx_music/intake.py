@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from dgx_music.errors import EngineUnavailableError, QueueFullError, RequestError
 from dgx_music.jobs import Accepted, JobState, JobUpdate, QueueStatus
+from dgx_music.jobs.deliveries import session_folder
 from dgx_music.jobs.store import NewJob
+from dgx_music.permissions import need_readable
 from dgx_music.request import GenerationRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
 
     from dgx_music.config import Config
     from dgx_music.dispatcher import Dispatcher
@@ -63,6 +66,7 @@ class Intake:
         dispatcher: Dispatcher,
         engines: KnownEngines,
         warm_models: Callable[[str], Collection[str]],
+        reading_roots: Sequence[Path],
     ) -> None:
         self._config = config
         self._store = store
@@ -71,13 +75,16 @@ class Intake:
         self._dispatcher = dispatcher
         self._engines = engines
         self._warm_models = warm_models
+        self._reading_roots = reading_roots
         self._defaults = {"engine": config.engine.default, **config.audio.model_dump()}
         self._waiting: list[_Waiting] = []
         self._storing: asyncio.Task[None] | None = None
 
     async def submit(self, fields: Mapping[str, Any], source: Source) -> Accepted:
         """Accept one request; see `Door.submit`."""
-        return (await self._store_soon([self._validated(fields, source)]))[0]
+        new = self._validated(fields, source)
+        await self._need_readable(new)
+        return (await self._store_soon([new]))[0]
 
     async def submit_batch(self, batch: Sequence[Mapping[str, Any]], source: Source) -> list[Accepted]:
         """Accept several requests or none; see `Door.submit_batch`."""
@@ -86,6 +93,7 @@ class Intake:
         for number, fields in enumerate(batch, start=1):
             try:
                 new.append(self._validated(fields, source))
+                await self._need_readable(new[-1])
             except RequestError as err:
                 problems += [f"request {number}: {problem}" for problem in err.problems]
             except EngineUnavailableError as err:
@@ -103,6 +111,11 @@ class Intake:
     async def jobs_of(self, source: Source) -> list[Job]:
         """Return a source's jobs; see `Door.jobs_of`."""
         return await self._thread.call(self._store.jobs_of, source)
+
+    async def unfinished_in(self, session_path: str, limit: int) -> list[Job]:
+        """Return what is to land in a session yet; see `Door.unfinished_in`."""
+        paths = [session_path, await asyncio.to_thread(session_folder, session_path)]
+        return await self._thread.call(self._store.unfinished_of_session, paths, limit)
 
     async def queue(self) -> QueueStatus:
         """Return the queue at a glance."""
@@ -150,6 +163,12 @@ class Intake:
                     raise RequestError(f"{name}: engine {engine!r} cannot hear audio; MusicGen can")
         model = availability.model if request.model == "auto" else request.model
         return _Validated(NewJob(request, source, engine), model)
+
+    async def _need_readable(self, new: _Validated) -> None:
+        request = new.job.request
+        if request.continue_from is not None or request.melody is not None:
+            # In a thread, because the folders may lie on a disk that does not answer.
+            await asyncio.to_thread(need_readable, request, self._reading_roots)
 
     async def _store_soon(self, new: list[_Validated]) -> list[Accepted]:
         waiting = _Waiting(new, asyncio.get_running_loop().create_future())

@@ -73,6 +73,11 @@ class Paths:
         """Previews of the running jobs, a folder for each; cleared at the start."""
         return self.state_dir / "previews"
 
+    @property
+    def ardour_spool(self) -> Path:
+        """What daemon and Ardour's scripts leave for each other, a folder for each session."""
+        return self.state_dir / "ardour"
+
     def staging_in(self, library: Path) -> Path:
         """Where takes are written before they are published: on the library's own file system, so that this is a link.
 

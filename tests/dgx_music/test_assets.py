@@ -25,6 +25,8 @@ from dgx_music.assets import (
 )
 from dgx_music.assets.destinations import ArdourFolder
 from dgx_music.assets.plan import ardour_version_of
+from dgx_music.assets.stubs import render_stub
+from dgx_music.assets.ui_scripts import Script, UiScripts
 from dgx_music.assets.unit import render_unit
 from dgx_music.errors import AssetError
 from dgx_music.resources import shipped
@@ -44,7 +46,8 @@ def home(tmp_path, monkeypatch):
 def destinations(tmp_path):
     folder = tmp_path / "ardour8"
     folder.mkdir()
-    return Destinations((ArdourFolder(folder, 8),), tmp_path / "units", tmp_path / "data" / "installed.json")
+    data = tmp_path / "data"
+    return Destinations((ArdourFolder(folder, 8),), tmp_path / "units", data / "installed.json", data / "lua")
 
 
 @pytest.fixture
@@ -147,7 +150,7 @@ def test_what_no_longer_ships_is_taken_away_unless_it_was_changed(asset, destina
 
 def test_files_of_an_installation_under_other_folders_are_not_taken_away(asset, destinations, tmp_path):
     run([asset], destinations)
-    elsewhere = Destinations((), tmp_path / "other units", destinations.manifest)
+    elsewhere = Destinations((), tmp_path / "other units", destinations.manifest, tmp_path / "other modules")
 
     assert run([], elsewhere) == []
 
@@ -219,7 +222,8 @@ def test_a_template_folder_with_something_of_the_users_in_it_stays(asset, destin
 @given(steps=st.lists(st.sampled_from(["v1", "v2", "edit", "delete", "forget", "remove"]), max_size=12))
 def test_no_sequence_of_installs_and_edits_loses_the_users_text(tmp_path_factory, steps):
     root = tmp_path_factory.mktemp("home")
-    destinations = Destinations((ArdourFolder(root / "ardour8", 8),), root / "units", root / "installed.json")
+    folders = (ArdourFolder(root / "ardour8", 8),)
+    destinations = Destinations(folders, root / "units", root / "installed.json", root / "lua")
     target = root / "ardour8" / "scripts" / "one.lua"
     versions = {name: Asset("script", target, name.encode(), root / "source") for name in ("v1", "v2")}
     target.parent.mkdir(parents=True)
@@ -294,14 +298,98 @@ def test_an_ardour_too_old_for_the_templates_gets_none(home):
         assert asset.target.stem == asset.target.parent.name
 
 
-def test_every_lua_script_goes_into_scripts(home):
+def planned(kind):
+    return [asset for asset in plan_assets(Destinations.find(), os.environ) if asset.kind == kind]
+
+
+def test_every_action_goes_into_scripts_and_the_one_used_most_comes_first(home):
     (home / ".config" / "ardour8").mkdir(parents=True)
 
-    planned = [asset for asset in plan_assets(Destinations.find(), os.environ) if asset.kind == "script"]
+    targets = [asset.target for asset in planned("script")]
 
-    assert [asset.target for asset in planned] == [
-        home / ".config" / "ardour8" / "scripts" / path.name for path in sorted(shipped("lua").glob("*.lua"))
-    ]
+    scripts = {path.name for path in (shipped("lua") / "actions").glob("*.lua")}
+    assert {target.name for target in targets} == scripts
+    assert {target.parent for target in targets} == {home / ".config" / "ardour8" / "scripts"}
+    assert targets[0].stem == "dgx_generate"
+
+
+def test_every_module_goes_into_one_folder_for_all_ardours(home):
+    for major in (7, 8):
+        (home / ".config" / f"ardour{major}").mkdir(parents=True)
+
+    modules = {path.name for path in (shipped("lua") / "dgx_music").glob("*.lua")}
+
+    assert sorted(asset.target for asset in planned("module")) == sorted(
+        home / ".local/share/dgx-music/lua" / name for name in modules
+    )
+
+
+def lua_value(program, *, source):
+    done = subprocess.run(["lua5.3", "-e", program], input=source, capture_output=True, check=True)
+    return done.stdout
+
+
+needs_lua = pytest.mark.skipif(shutil.which("lua5.3") is None, reason="needs lua5.3")
+
+
+@needs_lua
+@pytest.mark.parametrize(
+    "name", ["plain", 'with "quotes" and spaces', "back\\slash", "größer", "new\nline", b"\xff\xfe"]
+)
+def test_the_scripts_and_the_module_place_hold_the_paths_to_the_byte(home, monkeypatch, name):
+    folder = home / os.fsdecode(name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setenv("DGX_MUSIC_HOME", str(folder / "trial"))
+    (home / ".config" / "ardour8").mkdir(parents=True)
+
+    place = next(asset for asset in planned("module") if asset.target.name == "place.lua")
+    stub = next(asset for asset in planned("script"))
+
+    read = 'local place = load (io.read ("a"), "place", "t", {}) (); io.write (place.runtime, "\\0", place.spool)'
+    state = os.fsencode(folder / "trial" / "state")
+    assert lua_value(read, source=place.content) == state + b"/daemon.json\0" + state + b"/ardour"
+    (line,) = [line for line in stub.content.splitlines() if line.strip().startswith(b"local MODULES = ")]
+    read = 'load (io.read ("a") .. " io.write (MODULES)", "stub", "t", { io = io }) ()'
+    assert lua_value(read, source=line) == os.fsencode(folder / "data" / "dgx-music" / "lua")
+
+
+def test_a_script_without_a_place_for_the_modules_folder_is_refused(tmp_path):
+    with pytest.raises(AssetError, match="local MODULES"):
+        render_stub(b"function factory () end", tmp_path)
+
+
+def test_the_script_of_an_earlier_version_is_replaced_and_what_no_longer_ships_goes(home):
+    scripts = home / ".config" / "ardour8" / "scripts"
+    scripts.mkdir(parents=True)
+    destinations = Destinations.find()
+    earlier = {name: f"{name} of an earlier version".encode() for name in ("dgx_generate.lua", "dgx_old.lua")}
+    module = destinations.modules / "old.lua"
+    run([Asset("script", scripts / name, text, scripts) for name, text in earlier.items()], destinations)
+    old = Asset("module", module, b"old", scripts)
+    kept = [Asset("script", scripts / name, text, scripts) for name, text in earlier.items()]
+    run([*kept, old], destinations)
+
+    outcomes = dict(run(plan_assets(destinations, os.environ), destinations))
+
+    assert outcomes[scripts / "dgx_generate.lua"] is Outcome.UPDATED
+    assert outcomes[scripts / "dgx_old.lua"] is Outcome.REMOVED
+    assert outcomes[module] is Outcome.REMOVED
+    assert b"local MODULES = " in (scripts / "dgx_generate.lua").read_bytes()
+
+
+def test_removal_takes_the_modules_folder_away_too_unless_something_of_the_users_is_in_it(home):
+    destinations = Destinations.find()
+    run(plan_assets(destinations, os.environ), destinations)
+    own = destinations.modules / "mine.lua"
+    own.write_text("mine")
+    remove(Manifest.load(destinations.manifest))
+    assert [path.name for path in destinations.modules.iterdir()] == ["mine.lua"]
+    own.unlink()
+    run(plan_assets(destinations, os.environ), destinations)
+
+    remove(Manifest.load(destinations.manifest))
+
+    assert not destinations.modules.exists()
 
 
 def test_a_damaged_template_is_refused_by_name(tmp_path):
@@ -441,3 +529,67 @@ def test_a_configuration_that_cannot_be_used_does_not_keep_the_rest_from_being_i
     assert "nonsense" in done.stdout
     assert (home / ".config/systemd/user/dgx-music.service").exists()
     assert config.read_text() == "nonsense = true\n"
+
+
+@pytest.mark.skipif(
+    not os.access(Path(sys.executable).parent / "dgx-music", os.X_OK), reason="dgx-music is not installed"
+)
+def test_the_command_gives_the_scripts_their_slots_only_when_asked_to_and_takes_them_out_again(home):
+    folder = home / ".config" / "ardour8"
+    folder.mkdir(parents=True)
+    scripts = folder / "ui_scripts"
+
+    def told(*arguments):
+        done = command_line(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return [one for one in json.loads(done.stdout)["files"] if one["path"] == str(scripts)]
+
+    assert told("install-assets") == []
+    assert not scripts.exists()
+    (first,) = told("install-assets", "--register")
+    assert first["outcome"] == "installed"
+    assert "slots: 1 Generate…, 2 Fetch now" in first["remark"]
+    assert "hook: Delivery" in first["remark"]
+    before = scripts.read_bytes()
+
+    assert [one["outcome"] for one in told("install-assets", "--register")] == ["current"]
+    assert told("install-assets") == []
+    assert scripts.read_bytes() == before
+
+    assert [one["outcome"] for one in told("install-assets", "--unregister")] == ["removed"]
+    assert not scripts.exists()
+    assert (folder / "scripts" / "dgx_generate.lua").exists()
+
+    told("install-assets", "--register")
+    told("remove-assets")
+    assert [path for path in home.rglob("*") if path.is_file()] == [home / ".config/dgx-music/config.toml"]
+
+
+@pytest.mark.skipif(
+    not os.access(Path(sys.executable).parent / "dgx-music", os.X_OK), reason="dgx-music is not installed"
+)
+def test_a_script_that_the_user_changed_keeps_the_slot_that_the_user_gave_it_and_is_given_none(home):
+    scripts = home / ".config" / "ardour8" / "scripts"
+    scripts.mkdir(parents=True)
+    command_line("install-assets")
+    own = (scripts / "dgx_generate.lua").read_bytes() + b"-- mine\n"
+    (scripts / "dgx_generate.lua").write_bytes(own)
+
+    done = command_line("install-assets", "--register")
+
+    assert done.returncode == 0, done.stderr
+    assert f"{scripts}/dgx_generate.lua is your own version" in done.stdout
+    assert "Generate…" not in done.stdout
+    assert "1 Fetch now" in done.stdout
+    assert (scripts / "dgx_generate.lua").read_bytes() == own
+
+    file = scripts.with_name("ui_scripts")
+    by_hand = UiScripts(file.read_bytes())
+    by_hand.set_action(20, Script("Mine", own))
+    file.write_bytes(by_hand.to_bytes())
+    assert command_line("install-assets", "--register").returncode == 0
+    assert UiScripts(file.read_bytes()).actions[20] == Script("Mine", own)
+
+    assert command_line("remove-assets").returncode == 0
+    assert UiScripts(file.read_bytes()).actions == {20: Script("Mine", own)}
+    assert (scripts / "dgx_generate.lua").read_bytes() == own

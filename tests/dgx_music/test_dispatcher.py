@@ -695,3 +695,52 @@ def test_a_worker_killed_at_any_instant_costs_no_job_and_doubles_none(tmp_path):
     assert {job.state for job in jobs} == {JobState.COMPLETED}
     assert library_files(tmp_path) == sorted(job.takes[0].files[0].final for job in jobs)
     assert sum(job.attempts for job in jobs) > len(jobs)
+
+
+async def _states_while_recording(core):
+    """Let a neural job and a sketch wait while the DAW records; return what became of both, then of the first."""
+    core.transport.tell("recording")
+    neural = await core.intake.submit({"prompt": "x", "duration": 0.5, "engine": "test-noise"}, Source("cli"))
+    sketch = await core.intake.submit({"prompt": "x", "duration": 0.5, "engine": "sketch"}, Source("cli"))
+    done = await ended(core, sketch.job_id)
+    held = await core.intake.job(neural.job_id)
+    return neural.job_id, held, done
+
+
+@pytest.mark.parametrize("release", ["stopped", "rolling", "silence"])
+def test_while_the_daw_records_neural_engines_wait_and_the_sketch_does_not(tmp_path, release):
+    async def main():
+        async with running_core(tmp_path, config_with(queue={"hold_while_recording": True})) as core:
+            job_id, held, done = await _states_while_recording(core)
+            assert (held.state, done.state) == (JobState.PENDING, JobState.COMPLETED)
+            if release == "silence":
+                core.transport._expire()
+            else:
+                core.transport.tell(release)
+            assert (await ended(core, job_id)).state is JobState.COMPLETED
+
+    asyncio.run(main())
+
+
+def test_what_runs_already_goes_on_while_the_daw_records(tmp_path):
+    async def main():
+        async with running_core(tmp_path, config_with(queue={"hold_while_recording": True})) as core:
+            running = asyncio.Event()
+            core.intake.subscribe(lambda update: running.set() if update.kind == "progress" else None)
+            accepted = await core.intake.submit(
+                {"prompt": "x", "duration": 0.5, "engine": "test-noise"}, Source("cli")
+            )
+            await asyncio.wait_for(running.wait(), 60)
+            core.transport.tell("recording")
+            assert (await ended(core, accepted.job_id)).state is JobState.COMPLETED
+
+    asyncio.run(main())
+
+
+def test_nothing_is_held_unless_the_user_set_that(tmp_path):
+    async def main():
+        async with running_core(tmp_path) as core:
+            core.transport.tell("recording")
+            assert (await make(core)).state is JobState.COMPLETED
+
+    asyncio.run(main())

@@ -137,6 +137,11 @@ def test_an_installation_from_first_to_last_day(machine):
     assert machine.run(machine.command, "--version").returncode == 0
     assert (machine.home / ".config/ardour8/templates/DGX Takes/DGX Takes.template").exists()
     assert list((machine.home / ".config/ardour8/scripts").glob("*.lua"))
+    assert (machine.data / "lua/use.lua").exists()
+    assert "install-assets --register" in done.stderr
+    assert not (machine.home / ".config/ardour8/ui_scripts").exists()
+    assert machine.run(machine.command, "install-assets", "--register").returncode == 0
+    assert (machine.home / ".config/ardour8/ui_scripts").exists()
     assert f'ExecStart="{machine.data}/venv/bin/dgx-music" daemon' in machine.unit.read_text()
     assert "--user enable --now dgx-music.service" in asked_of_systemd.read_text()
     checked = json.loads(machine.run(machine.command, "doctor", "--json").stdout)
@@ -227,6 +232,8 @@ def test_an_installation_from_first_to_last_day(machine):
     assert nothing_installed(machine)
     assert not machine.unit.exists()
     assert list((machine.home / ".config/ardour8/scripts").glob("*.lua")) == []
+    assert not (machine.home / ".config/ardour8/ui_scripts").exists()
+    assert not (machine.data / "lua").exists()
     assert take.read_bytes() == b"RIFF"
     assert machine.config.exists()
     assert edited.exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import shutil
@@ -10,6 +9,7 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -17,12 +17,12 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
-_NEEDED = ("ardour", "Xvfb", "xdotool", "lua5.3")
+LUA = Path(__file__).parents[2] / "ardour" / "lua"
+_NEEDED = ("ardour", "Xvfb", "xdotool")
 needs_ardour_gui = pytest.mark.skipif(
     not all(map(shutil.which, _NEEDED)) and os.environ.get("CI") != "true",
-    reason=f"needs {', '.join(_NEEDED)} (apt install ardour xvfb xdotool lua5.3); in CI this fails instead",
+    reason=f"needs {', '.join(_NEEDED)} (apt install ardour xvfb xdotool); in CI this fails instead",
 )
 """Put beside the markers `ardour` and `slow`."""
 
@@ -58,15 +58,6 @@ _CONFIG = """<?xml version="1.0" encoding="UTF-8"?>
 </Ardour>
 """
 
-# Ardour's script manager saves an action as the bytecode of its function factory alone, without what is around it.
-_AS_SAVED = """
-local name
-function ardour (about) name = about.name end
-local source = io.read ("a")
-load (source) ()
-io.write (('{ ["n"] = %q, ["s"] = %q, ["f"] = %q, ["a"] = {} }'):format (name, source, string.dump (factory, true)))
-"""
-
 
 class ArdourGuiError(AssertionError):
     """Ardour did not do what it was told to in time; says what it logged and which windows are open."""
@@ -78,6 +69,8 @@ class ArdourGui:
     def __init__(self, scratch: Path, display: str, sample_rate_hz: int) -> None:
         self.home = scratch / "ardour-home"
         self.log_file = scratch / "ardour.log"
+        self.modules = self.home / "dgx-lua"
+        """Where `install_scripts` puts the modules."""
         self._environ = {
             **os.environ,
             "HOME": str(self.home),
@@ -89,27 +82,62 @@ class ArdourGui:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._osc = "127.0.0.1", _free_port()
         self._config = self.home / ".config" / "ardour7"
-        self._config.mkdir(parents=True)
-        (self.home / ".local" / "share").mkdir(parents=True)
+        self._config.mkdir(parents=True, exist_ok=True)
+        (self.home / ".local" / "share").mkdir(parents=True, exist_ok=True)
         (self._config / ".a7").touch()  # the first-run assistant has been through
         config = _CONFIG.format(osc_port=self._osc[1], sample_rate_hz=sample_rate_hz)
         (self._config / "config").write_text(config)
 
     # -- before the start ------------------------------------------------------------------------------------
 
-    def install_actions(self, *sources: str) -> None:
-        """Put Lua actions into the slots from 1 on, as if chosen in the script manager; fire them with `run_script`."""
-        entries = [
-            subprocess.run(
-                ["lua5.3", "-e", _AS_SAVED], input=source.encode(), capture_output=True, check=True
-            ).stdout
-            for source in sources
-        ]
-        slots = b"".join(b" scripts[%d] = %b" % (slot, entry) for slot, entry in enumerate(entries, start=1))
-        saved = base64.b64encode(b"scripts = {}" + slots).decode()
-        (self._config / "ui_scripts").write_text(
-            f'<UIScripts><ActionScript lua="Lua 5.3">{saved}</ActionScript><ActionHooks/></UIScripts>'
-        )
+    def install_actions(self, *sources: str) -> list[int]:
+        """Put Lua actions into free slots, as if chosen in the script manager; fire them with `run_script`.
+
+        Returns:
+            Their slots, from 1 on.
+        """
+        return [self._register(source.encode()) for source in sources]
+
+    def install_scripts(self, runtime: Path, spool: Path, *names: str) -> dict[str, int]:
+        """Register scripts of `ardour/lua/actions`, with a copy of the modules; each action in the next free slot.
+
+        Args:
+            runtime: where the modules look for the daemon's record.
+            spool: where they look for the folders of sessions.
+            names: such as `dgx_fetch_now`; a hook goes beside the hooks.
+
+        Returns:
+            The slot of each action.
+        """
+        from dgx_music.assets.lua_text import quoted
+        from dgx_music.assets.stubs import render_stub
+
+        shutil.copytree(LUA / "dgx_music", self.modules, dirs_exist_ok=True)
+        place = b"return { runtime = %b, spool = %b }\n" % (quoted(bytes(runtime)), quoted(bytes(spool)))
+        (self.modules / "place.lua").write_bytes(place)
+        stubs = {name: (LUA / "actions" / f"{name}.lua").read_bytes() for name in names}
+        slots = {name: self._register(render_stub(stub, self.modules)) for name, stub in stubs.items()}
+        return {name: slot for name, slot in slots.items() if slot}
+
+    def _register(self, source: bytes) -> int:
+        """Give an action the next slot; a hook, which has none, gives 0."""
+        from dgx_music.assets.signals import signal_bits
+        from dgx_music.assets.stubs import header_of
+        from dgx_music.assets.ui_scripts import Script, UiScripts
+
+        header = header_of(source)
+        assert header, "this is no script that Ardour lists"
+        file = self._config / "ui_scripts"
+        registered = UiScripts(file.read_bytes() if file.exists() else None)
+        slot = 0
+        if header.is_hook:
+            script = Script(header.name, source, signals=signal_bits(header.signals, 7))
+            registered.set_hook(script, header.signals)
+        else:
+            slot = registered.free_slots()[0]
+            registered.set_action(slot, Script(header.name, source))
+        file.write_bytes(registered.to_bytes())
+        return slot
 
     def open(self, session_file: Path) -> Self:
         """Start Ardour with a session; returns when it answers. Its start is tried again, nothing else is.
@@ -210,6 +238,22 @@ class ArdourGui:
     def await_no_window(self, title: str) -> None:
         self.await_(lambda: title not in self.windows(), f"the window {title!r} is gone")
 
+    def dismiss(self, title: str) -> None:
+        """Wait for a dialog, and close it by Escape; a key that comes too early for it is lost, so there may be more."""
+        self.await_window(title)
+        pressed = 0.0
+
+        def is_gone() -> bool:
+            nonlocal pressed
+            if title not in self.windows():
+                return True
+            if time.monotonic() - pressed > 3 and self._has_keys(title):
+                pressed = time.monotonic()
+                self.press("Escape")
+            return False
+
+        self.await_(is_gone, f"the window {title!r} is gone")
+
     def fill_the_screen(self, title: str, width: int, height: int) -> None:
         self.await_window(title)
         window = self._xdotool("getwindowfocus", "-f").strip()
@@ -229,6 +273,16 @@ class ArdourGui:
     def press(self, *keys: str) -> None:
         """Press keys, named as xdotool names them: `Tab`, `alt+o`."""
         self._xdotool("key", "--delay", "50", *keys)
+
+    def move_mouse(self, x: int, y: int) -> None:
+        """Put the pointer onto a pixel of the screen."""
+        self._xdotool("mousemove", "--sync", str(x), str(y))
+
+    def hold_mouse(self, button: int = 1) -> None:
+        self._xdotool("mousedown", str(button))
+
+    def release_mouse(self, button: int = 1) -> None:
+        self._xdotool("mouseup", str(button))
 
     def screenshot(self, path: Path) -> Path:
         """Take a picture of the whole screen as PNG; needs ImageMagick."""
@@ -275,13 +329,22 @@ class ArdourGui:
         """Save the session and leave, as a user would."""
         if self._process is None:
             return
-        self.send("/save_state")
-        self.run_action("Common/Quit")
+        self.run_action("Common/Save", "Common/Quit")
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
             raise ArdourGuiError(f"Ardour does not quit; windows: {list(self.windows())}") from None
         self._process = None
+
+    def save(self, session_file: Path) -> None:
+        """Save the session; returns when the file is written.
+
+        By an action of Ardour's window, as are all others: `/save_state` saves in another thread than the one that
+        undoes and redoes, and crashes Ardour now and then when both are at work.
+        """
+        before = session_file.stat().st_mtime_ns
+        self.run_action("Common/Save")
+        self.await_(lambda: session_file.stat().st_mtime_ns != before, f"{session_file.name} is saved")
 
     def kill(self) -> None:
         if self._process is not None:

@@ -124,6 +124,14 @@ class MemoryDoor:
     async def jobs_of(self, source: Source) -> list[Job]:
         return [self.jobs[job_id] for job_id in self._by_source.get(source, ())]
 
+    async def unfinished_in(self, session_path: str, limit: int) -> list[Job]:
+        wanted = [
+            job
+            for job in self.jobs.values()
+            if not job.state.final and job.request.session and job.request.session.path == session_path
+        ]
+        return wanted[:limit]
+
     async def queue(self) -> QueueStatus:
         states = [job.state for job in self.jobs.values()]
         running = tuple(job for job in self.jobs.values() if job.state is JobState.PROCESSING)

@@ -19,6 +19,8 @@ from support.memory_door import MemoryDoor
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from dgx_music.surfaces.ardour import Desk
+
 LIBRARY = Path("/music/library")
 NTP_EPOCH_S = 2_208_988_800
 AT_ONCE = 1
@@ -111,9 +113,11 @@ class Scene:
 
 
 @asynccontextmanager
-async def osc_scene(door: MemoryDoor | None = None, **settings: Any) -> AsyncIterator[Scene]:
+async def osc_scene(
+    door: MemoryDoor | None = None, *, desk: Desk | None = None, **settings: Any
+) -> AsyncIterator[Scene]:
     door = door or MemoryDoor()
-    surface = OscSurface(OscConfig(**{"port": 0, **settings}), door, "0.1.0", LIBRARY)
+    surface = OscSurface(OscConfig(**{"port": 0, **settings}), door, "0.1.0", LIBRARY, desk=desk)
     await surface.start()
     peer = Peer(surface.address)
     try:

@@ -33,6 +33,8 @@ class Destinations:
     """systemd's folder for user units."""
     manifest: Path
     """The record of what was installed."""
+    modules: Path
+    """The Lua modules that the scripts in Ardour's folders load: one place for every Ardour."""
 
     @classmethod
     def find(cls) -> Destinations:
@@ -41,6 +43,7 @@ class Destinations:
         `DGX_MUSIC_HOME` has no say here: Ardour and systemd look in the same places whatever it names.
         """
         config = Path(platformdirs.user_config_dir())
+        data = Path(platformdirs.user_data_dir("dgx-music"))
         found = []
         for path in config.glob("ardour*"):
             match = _ARDOUR_FOLDER.fullmatch(path.name)
@@ -49,10 +52,11 @@ class Destinations:
         return cls(
             ardour=tuple(sorted(found, key=lambda folder: folder.major)),
             unit_dir=config / "systemd" / "user",
-            manifest=Path(platformdirs.user_data_dir("dgx-music")) / "installed.json",
+            manifest=data / "installed.json",
+            modules=data / "lua",
         )
 
     def owns(self, path: Path) -> bool:
         """Whether a path lies in one of these folders, whose files an upgrade may take away."""
-        roots = [self.unit_dir, *(folder.path for folder in self.ardour)]
+        roots = [self.unit_dir, self.modules, *(folder.path for folder in self.ardour)]
         return any(path.is_relative_to(root) for root in roots)

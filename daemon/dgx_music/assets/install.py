@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Result", "install", "install_configuration", "make_folders", "remove"]
 
+_MODULES = "lua"
+
 
 class Outcome(StrEnum):
     """What became of one file."""
@@ -113,8 +115,8 @@ def _remove_one(path: Path, manifest: Manifest) -> Result:
         result = Result(path, Outcome.KEPT, "you changed it")
     else:
         path.unlink(missing_ok=True)
-        # A template has a folder of its own; scripts/ and templates/ belong to Ardour.
-        if path.suffix == ".template":
+        # A template and the modules have folders of their own; scripts/ and templates/ belong to Ardour.
+        if path.suffix == ".template" or path.parent.name == _MODULES:
             with contextlib.suppress(OSError):
                 path.parent.rmdir()
         result = Result(path, Outcome.REMOVED)

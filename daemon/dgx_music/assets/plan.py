@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lxml import etree
-
+from dgx_music import __version__
+from dgx_music.assets.lua_text import quoted
+from dgx_music.assets.stubs import in_order, render_stub
 from dgx_music.assets.unit import UNIT_NAME, installed_command, render_unit
 from dgx_music.errors import AssetError
+from dgx_music.paths import Paths
 from dgx_music.resources import shipped
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ class Asset:
     """One file to install."""
 
     kind: str
-    """`unit`, `script` or `template`."""
+    """`unit`, `module`, `script` or `template`."""
     target: Path
     content: bytes
     source: Path
@@ -40,9 +43,10 @@ def plan_assets(destinations: Destinations, environ: Mapping[str, str]) -> list[
     """
     unit = shipped("etc") / "systemd" / UNIT_NAME
     text = render_unit(unit.read_text(encoding="utf-8"), installed_command(), environ)
-    assets = [Asset("unit", destinations.unit_dir / UNIT_NAME, text.encode(), unit)]
+    assets = [Asset("unit", destinations.unit_dir / UNIT_NAME, os.fsencode(text), unit)]
+    assets += _modules(destinations, environ)
     for folder in destinations.ardour:
-        assets += _for_ardour(folder)
+        assets += _for_ardour(folder, destinations.modules)
     return assets
 
 
@@ -52,6 +56,8 @@ def ardour_version_of(template: Path) -> int:
     Raises:
         AssetError: the file is no session template.
     """
+    from lxml import etree  # noqa: PLC0415 - the daemon, which asks for slots only, has no need of it
+
     try:
         with template.open("rb") as opened:
             _, root = next(etree.iterparse(opened, events=("start",), resolve_entities=False))
@@ -60,9 +66,24 @@ def ardour_version_of(template: Path) -> int:
         raise AssetError(f"{template}: not an Ardour template; install DGX Music again") from err
 
 
-def _for_ardour(folder: ArdourFolder) -> Iterator[Asset]:
-    for script in sorted(shipped("lua").glob("*.lua")):
-        yield Asset("script", folder.path / "scripts" / script.name, script.read_bytes(), script)
+def _modules(destinations: Destinations, environ: Mapping[str, str]) -> Iterator[Asset]:
+    for module in sorted((shipped("lua") / "dgx_music").glob("*.lua")):
+        content = _place(Paths.find(environ)) if module.stem == "place" else module.read_bytes()
+        yield Asset("module", destinations.modules / module.name, content, module)
+
+
+def _place(paths: Paths) -> bytes:
+    """Return the module that tells the others where the daemon's files are."""
+    runtime = quoted(os.fsencode(paths.runtime_file.absolute()))
+    spool = quoted(os.fsencode(paths.ardour_spool.absolute()))
+    version = quoted(__version__.encode())
+    return b"return { runtime = %b, spool = %b, version = %b }\n" % (runtime, spool, version)
+
+
+def _for_ardour(folder: ArdourFolder, modules: Path) -> Iterator[Asset]:
+    for script in in_order(list((shipped("lua") / "actions").glob("*.lua"))):
+        content = render_stub(script.read_bytes(), modules)
+        yield Asset("script", folder.path / "scripts" / script.name, content, script)
     for template in sorted((shipped("templates") / "sessions").glob("*/*.template")):
         if template.stem == template.parent.name and ardour_version_of(template) <= folder.major:
             target = folder.path / "templates" / template.stem / template.name

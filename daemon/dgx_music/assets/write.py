@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from dgx_music.library.publish import sync_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["create_file", "replace_file"]
+__all__ = ["create_file", "keep_copy", "replace_file"]
 
 
 def create_file(path: Path, content: bytes) -> None:
@@ -35,6 +36,31 @@ def replace_file(path: Path, content: bytes) -> None:
     """
     with _written_beside(path, content) as part:
         part.replace(path)
+
+
+def keep_copy(path: Path, copy: Path) -> Path:
+    """Copy a file beside itself before it is changed.
+
+    Args:
+        path: the file.
+        copy: the name wanted for the copy; where that is taken, a number is put behind it.
+
+    Returns:
+        The copy: an earlier one if that is the same.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    content = path.read_bytes()
+    for number in itertools.count(1):
+        place = copy if number == 1 else copy.with_name(f"{copy.name}-{number}")
+        try:
+            create_file(place, content)
+        except FileExistsError:
+            if not place.is_file() or place.read_bytes() != content:
+                continue
+        break
+    return place
 
 
 @contextmanager

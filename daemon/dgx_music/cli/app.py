@@ -1,4 +1,4 @@
-"""The commands and their options, and nothing else."""
+"""The commands and their options, and nothing else; those about Ardour and `generate` stand in modules of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from dgx_music.cli import ardour_app, generate_app
 from dgx_music.cli.context import Cli
+from dgx_music.cli.options import Json  # noqa: TC001 - typer reads the annotations
 
 __all__ = ["app", "main"]
 
@@ -19,14 +21,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 db_app = typer.Typer(help="The database.", no_args_is_help=True)
-template_app = typer.Typer(help="Ardour session templates.", no_args_is_help=True)
 models_app = typer.Typer(help="MusicGen's models: which there are, which are here.", no_args_is_help=True)
 app.add_typer(db_app, name="db")
-app.add_typer(template_app, name="template")
 app.add_typer(models_app, name="models")
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-JobIds = Annotated[list[str], typer.Argument(metavar="JOB…", help="Job ids, such as gen_1a2b3c4d5e6f.")]
+app.add_typer(generate_app.app)
+app.add_typer(ardour_app.app)
 
 
 def main() -> None:
@@ -59,91 +58,6 @@ def daemon() -> None:
     cli = Cli(as_json=False)
     with cli.errors():
         serve.run(cli)
-
-
-@app.command()
-def generate(
-    prompt: Annotated[
-        str, typer.Argument(help="What the music should be; tempo, meter and key may stand in it.")
-    ],
-    duration: Annotated[float | None, typer.Option(help="Length in seconds (16).")] = None,
-    bars: Annotated[int | None, typer.Option(help="Length in bars; needs a tempo.")] = None,
-    samples: Annotated[int | None, typer.Option(help="Exact length in samples.")] = None,
-    bpm: Annotated[float | None, typer.Option(help="Tempo, quarter notes a minute.")] = None,
-    meter: Annotated[str | None, typer.Option(help="Time signature, such as 7/8.")] = None,
-    key: Annotated[str | None, typer.Option(help="Key, such as 'C# minor'.")] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="The end runs into the beginning.")] = False,
-    takes: Annotated[int | None, typer.Option(help="How many takes.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Take k (from 0) uses seed + k.")] = None,
-    engine: Annotated[str | None, typer.Option(help="auto, or an engine's name.")] = None,
-    model: Annotated[str | None, typer.Option(help="A model's name or path.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Sampling temperature.")] = None,
-    top_k: Annotated[int | None, typer.Option(help="Sample from the k likeliest tokens.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Nucleus sampling; 0 is off.")] = None,
-    cfg_coef: Annotated[float | None, typer.Option(help="Classifier-free guidance.")] = None,
-    continue_from: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Audio to go on from, inside a folder of reading.roots."),
-    ] = None,
-    continue_start: Annotated[
-        int | None, typer.Option(help="Its first sample, in samples of that file.")
-    ] = None,
-    continue_length: Annotated[int | None, typer.Option(help="Number of its samples; to the end.")] = None,
-    melody: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Audio whose melody or style to follow.")
-    ] = None,
-    melody_start: Annotated[int | None, typer.Option(help="Its first sample.")] = None,
-    melody_length: Annotated[int | None, typer.Option(help="Number of its samples; to the end.")] = None,
-    loudness: Annotated[str | None, typer.Option(help="LUFS, or ebu-r128, streaming, none.")] = None,
-    sample_rate: Annotated[int | None, typer.Option(help="Sample rate in Hz.")] = None,
-    bit_depth: Annotated[str | None, typer.Option(help="16, 24 or float.")] = None,
-    session: Annotated[bool, typer.Option("--session", help="Also write an Ardour session.")] = False,
-    request_id: Annotated[str | None, typer.Option(help="Sent twice, done once.")] = None,
-    priority: Annotated[int | None, typer.Option(help="−10 to 10; higher goes first.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Also copy the takes into this folder.")
-    ] = None,
-    wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Wait for the takes, or print the job id.")
-    ] = True,
-    as_json: Json = False,
-) -> None:
-    """Make takes from a prompt; by the daemon if one runs, else in place.
-
-    Example: dgx-music generate "dusty lo-fi drums and rhodes, 84 bpm, A minor" --bars 8 --takes 3 --session
-    """
-    from dgx_music.cli import generating  # noqa: PLC0415
-
-    fields: dict[str, object] = {
-        "prompt": prompt,
-        "duration": duration,
-        "bars": bars,
-        "samples": samples,
-        "bpm": bpm,
-        "meter": meter,
-        "key": key,
-        "loop": loop or None,
-        "takes": takes,
-        "seed": seed,
-        "engine": engine,
-        "model": model,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "cfg_coef": cfg_coef,
-        "continue_from": generating.excerpt("continue", continue_from, continue_start, continue_length),
-        "melody": generating.excerpt("melody", melody, melody_start, melody_length),
-        "loudness": loudness,
-        "sample_rate": sample_rate,
-        "bit_depth": bit_depth,
-        "make_session": session or None,
-        "request_id": request_id,
-        "priority": priority,
-    }
-    cli = Cli(as_json=as_json)
-    with cli.errors():
-        given = {name: value for name, value in fields.items() if value is not None}
-        generating.generate(cli, given, wait=wait, output=output)
 
 
 @app.command()
@@ -218,38 +132,6 @@ def resume(as_json: Json = False) -> None:
         steering.set_paused(cli, paused=False)
 
 
-@app.command()
-def session(
-    job_ids: JobIds,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The session's folder, which must not exist.")
-    ],
-    ardour6: Annotated[
-        bool, typer.Option("--ardour6", help="Write the older format that Ardour 6 reads.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Build an Ardour session from finished jobs, one after the other on the grid."""
-    from dgx_music.cli import sessions  # noqa: PLC0415
-
-    cli = Cli(as_json=as_json)
-    with cli.errors():
-        sessions.build(cli, job_ids, output, ardour6=ardour6)
-
-
-@app.command()
-def inspect(
-    path: Annotated[Path, typer.Argument(help="A .ardour or .template file, or a session's folder.")],
-    as_json: Json = False,
-) -> None:
-    """List a session's tracks, regions, tempo and markers, and what Ardour would stay silent about."""
-    from dgx_music.cli import sessions  # noqa: PLC0415
-
-    cli = Cli(as_json=as_json)
-    with cli.errors():
-        sessions.inspect(cli, path)
-
-
 @models_app.command("list")
 def models_list(as_json: Json = False) -> None:
     """List the published models, what they can do, their licence, and which are on this machine."""
@@ -273,31 +155,6 @@ def models_download(
         models.fetch(cli, name)
 
 
-@template_app.command("list")
-def template_list(as_json: Json = False) -> None:
-    """List the shipped templates."""
-    from dgx_music.cli import sessions  # noqa: PLC0415
-
-    cli = Cli(as_json=as_json)
-    with cli.errors():
-        sessions.list_templates(cli)
-
-
-@template_app.command("use")
-def template_use(
-    name: Annotated[str, typer.Argument(help="A shipped template's name, or a .template file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The new session's folder.")],
-    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 48_000,
-    as_json: Json = False,
-) -> None:
-    """Make a new, empty session from a template."""
-    from dgx_music.cli import sessions  # noqa: PLC0415
-
-    cli = Cli(as_json=as_json)
-    with cli.errors():
-        sessions.use_template(cli, name, output, sample_rate)
-
-
 @app.command()
 def measure(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Audio files.")], as_json: Json = False
@@ -308,6 +165,22 @@ def measure(
     cli = Cli(as_json=as_json)
     with cli.errors():
         measuring.measure(cli, files)
+
+
+@app.command("who-made")
+def who_made(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Audio files, such as those in a session's interchange."),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Say which take or stem a file is, by its samples: after an import, a rename, or without its metadata."""
+    from dgx_music.cli import identifying  # noqa: PLC0415
+
+    cli = Cli(as_json=as_json)
+    with cli.errors():
+        identifying.who_made(cli, files)
 
 
 @app.command()
@@ -358,13 +231,23 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command("install-assets")
-def install_assets(as_json: Json = False) -> None:
+def install_assets(
+    registering: Annotated[
+        bool | None,
+        typer.Option(
+            "--register/--unregister",
+            help="Also give the scripts their slots in every Ardour, beside your own, or take them out of these. "
+            "Ardour must not run.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Put configuration, systemd unit, Lua scripts and templates into place; never over a file of yours."""
     from dgx_music.cli import checking  # noqa: PLC0415
 
     cli = Cli(as_json=as_json)
     with cli.errors():
-        checking.install_assets(cli)
+        checking.install_assets(cli, registering=registering)
 
 
 @app.command("remove-assets")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dgx_music.assets import (
+    AssetState,
     Destinations,
     Manifest,
     Outcome,
@@ -17,20 +18,28 @@ from dgx_music.assets import (
     install_configuration,
     make_folders,
     plan_assets,
+    register,
     reload_units,
     remove,
+    state_of,
+    unregister,
 )
 from dgx_music.config import Config
-from dgx_music.errors import ConfigError
+from dgx_music.errors import AssetError, ConfigError
 from dgx_music.resources import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from dgx_music.assets import Asset
     from dgx_music.cli.context import Cli
     from dgx_music.doctor import Check
 
 __all__ = ["doctor", "install_assets", "remove_assets"]
+
+_MOST_OF_A_FOLDER = 4
+"""So many files of one folder are listed one by one."""
 
 
 def doctor(cli: Cli) -> None:
@@ -49,8 +58,12 @@ def doctor(cli: Cli) -> None:
         raise typer.Exit(1)
 
 
-def install_assets(cli: Cli) -> None:
-    """Install configuration, folders, unit, scripts and templates; print what became of each.
+def install_assets(cli: Cli, *, registering: bool | None = None) -> None:
+    """Install configuration, folders, unit, modules, scripts and templates; print what became of each.
+
+    Args:
+        cli: the command.
+        registering: also give the scripts their slots in every Ardour; if false, take them out of these.
 
     Raises:
         AssetError: the package is incomplete, or runs without being installed.
@@ -68,15 +81,37 @@ def install_assets(cli: Cli) -> None:
         if config.inbox.enabled:
             wanted.append(config.inbox.path or cli.paths.inbox)
         results += make_folders(wanted)
-    results += install(assets, Manifest.load(destinations.manifest), destinations)
-    _report(cli, results, _remarks(destinations))
+    manifest = Manifest.load(destinations.manifest)
+    results += install(assets, manifest, destinations)
+    remarks = _remarks(destinations)
+    ours, yours = _scripts(assets, manifest)
+    if registering:
+        results += register(destinations.ardour, ours, yours)
+        remarks += [f"{one.target} is your own version: give it a slot in Ardour yourself" for one in yours]
+    elif registering is False:
+        results += unregister(destinations.ardour, yours)
+    _report(cli, results, remarks)
 
 
 def remove_assets(cli: Cli) -> None:
     """Remove what was installed and is unchanged; print what became of each."""
-    results = remove(Manifest.load(Destinations.find().manifest))
+    destinations = Destinations.find()
+    manifest = Manifest.load(destinations.manifest)
+    try:
+        _, yours = _scripts(plan_assets(destinations, os.environ), manifest)
+    except AssetError:  # an installation that is not whole can be taken away all the same
+        yours = []
+    results = [*unregister(destinations.ardour, yours), *remove(manifest)]
     reload_units()
     _report(cli, results, ["your configuration, music and database stay"])
+
+
+def _scripts(assets: Sequence[Asset], manifest: Manifest) -> tuple[list[Asset], list[Asset]]:
+    """Return the scripts for Ardour that are as they were installed, and those that are the user's own version."""
+    states = {one: state_of(one, manifest) for one in assets if one.kind == "script"}
+    ours = [one for one, state in states.items() if state is AssetState.CURRENT]
+    yours = [one for one, state in states.items() if state in (AssetState.CHANGED, AssetState.FOREIGN)]
+    return ours, yours
 
 
 def _configuration(cli: Cli) -> tuple[Config, str]:
@@ -102,10 +137,23 @@ def _remarks(destinations: Destinations) -> list[str]:
 
 def _report(cli: Cli, results: Sequence[Result], remarks: Sequence[str]) -> None:
     files = [{"path": str(one.path), "outcome": one.outcome, "remark": one.remark} for one in results]
-    lines = [f"{one.outcome:<9}  {one.path}{f'  ({one.remark})' * bool(one.remark)}" for one in results]
-    cli.show({"files": files, "remarks": list(remarks)}, "\n".join([*lines, *remarks]))
+    cli.show({"files": files, "remarks": list(remarks)}, "\n".join([*_listed(results), *remarks]))
     if any(one.outcome is Outcome.FAILED for one in results):
         raise typer.Exit(1)
+
+
+def _listed(results: Sequence[Result]) -> list[str]:
+    """Return a line for each file; one for all files of a folder with the same outcome where nothing else is to say."""
+    groups: dict[tuple[str, Path], list[Result]] = {}
+    for one in results:
+        groups.setdefault((one.outcome, one.path if one.remark else one.path.parent), []).append(one)
+    lines = []
+    for (outcome, folder), group in groups.items():
+        if len(group) > _MOST_OF_A_FOLDER:
+            lines.append(f"{outcome:<9}  {folder}  ({len(group)} files)")
+        else:
+            lines += [f"{outcome:<9}  {one.path}{f'  ({one.remark})' * bool(one.remark)}" for one in group]
+    return lines
 
 
 def _aligned(checks: Sequence[Check]) -> str:

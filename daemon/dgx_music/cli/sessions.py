@@ -1,4 +1,4 @@
-"""`session`, `inspect`, `template`: Ardour sessions from jobs, a look into any session, and templates."""
+"""`session`, `inspect`: Ardour sessions from jobs, jobs added to a session, and a look into any session."""
 
 from __future__ import annotations
 
@@ -6,59 +6,135 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ardour_session import FileFormat, SessionError, Severity, instantiate, lint, read_session, write_session
+from ardour_session import (
+    FileFormat,
+    SessionDocument,
+    SessionError,
+    Severity,
+    audio_folder,
+    instantiate,
+    lint,
+    read_session,
+    write_session,
+)
+from dgx_music.cli.session_files import (
+    SessionFileError,
+    finished_jobs,
+    new_folder,
+    refuse_open,
+    session_file,
+    show_remarks,
+)
+from dgx_music.cli.templates import template_file
+from dgx_music.delivery.adding import add_jobs, take_over_tempo
+from dgx_music.delivery.ardour.layout import Spool
+from dgx_music.delivery.position import Place
 from dgx_music.delivery.session import session_from_jobs
 from dgx_music.errors import DgxMusicError, RequestError
-from dgx_music.jobs import JobState
-from dgx_music.resources import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ardour_session import Finding, Session
     from dgx_music.cli.context import Cli
+    from dgx_music.jobs import Job
 
-__all__ = ["build", "inspect", "list_templates", "use_template"]
+__all__ = ["append", "build", "inspect"]
 
-
-class _SessionFileError(DgxMusicError):
-    """Raised when a session or template cannot be read or written."""
-
-    code = "session"
+KEPT_AS = "before-dgx-music"
+"""`NAME.ardour.before-dgx-music`: no name that Ardour lists as a snapshot, or writes itself."""
 
 
-def build(cli: Cli, job_ids: Sequence[str], output: Path, *, ardour6: bool) -> None:
-    """Write a session from completed jobs into a new folder.
+def build(
+    cli: Cli, job_ids: Sequence[str], output: Path, *, template: str | None, at: str | None, ardour6: bool
+) -> None:
+    """Write a session from completed jobs into a new folder, of nothing or of a template.
 
     Raises:
         RequestError: a job isn't completed, or the takes don't fit into one session.
     """
-    with cli.store() as store:
-        jobs = [store.get(job_id) for job_id in job_ids]
-    unfinished = [f"{job.id} is {job.state}" for job in jobs if job.state is not JobState.COMPLETED]
-    if unfinished:
-        raise RequestError([f"{text}; a session needs finished takes" for text in unfinished])
-    output = _new_folder(output)
-    session = session_from_jobs(jobs, cli.library, output.name)
-    file_format = FileFormat.ARDOUR_6 if ardour6 else FileFormat.ARDOUR_7
+    jobs = finished_jobs(cli, job_ids)
+    output = new_folder(output)
     try:
-        path = write_session(session, output, file_format=file_format)
+        if template is not None:
+            path, remarks = _of_template(cli, jobs, output, template_file(template), at)
+        else:
+            session = session_from_jobs(jobs, cli.library, output.name)
+            file_format = FileFormat.ARDOUR_6 if ardour6 else FileFormat.ARDOUR_7
+            path, remarks = write_session(session, output, file_format=file_format), ()
     except (SessionError, OSError) as err:
-        raise _SessionFileError(str(err)) from err
-    cli.show({"session": str(path)}, f'{path}\nopen it: ardour "{path}"')
+        raise SessionFileError(str(err)) from err
+    show_remarks(remarks)
+    cli.show({"session": str(path), "remarks": list(remarks)}, f'{path}\nopen it: ardour "{path}"')
+
+
+def append(cli: Cli, job_ids: Sequence[str], target: Path, *, at: str | None) -> None:
+    """Add completed jobs as tracks to a session that no Ardour has open; the session as it was is kept beside it.
+
+    Raises:
+        RequestError: a job isn't completed, or has another sample rate than the session.
+        SessionFileError: the session is open, cannot be read or written, or has no such bar.
+    """
+    jobs = finished_jobs(cli, job_ids)
+    place = Place.parse(at) if at is not None else None
+    file = session_file(target)
+    refuse_open(file, Spool(cli.paths.state_dir / "ardour"))
+    try:
+        document = SessionDocument.open(file)
+        audio = audio_folder(file.resolve().parent)
+        added = add_jobs(document, jobs, cli.library, place, audio=audio)
+        refuse_open(file, Spool(cli.paths.state_dir / "ardour"))
+        kept = document.save_in_place(KEPT_AS)
+    except (SessionError, OSError) as err:
+        raise SessionFileError(str(err)) from err
+    show_remarks(added.remarks)
+    rate = document.session.sample_rate_hz
+    data = {
+        "session": str(file),
+        "kept": str(kept),
+        "sample_rate_hz": rate,
+        "jobs": [
+            {
+                "job_id": job.id,
+                "position_samples": made.start_samples,
+                "tracks": [track.name for track in made.tracks],
+            }
+            for job, made in zip(jobs, added.jobs, strict=True)
+        ],
+        "remarks": list(added.remarks),
+    }
+    lines = [
+        f"  {job.id} from sample {made.start_samples}: {', '.join(track.name for track in made.tracks)}"
+        for job, made in zip(jobs, added.jobs, strict=True)
+    ]
+    cli.show(data, "\n".join([str(file), *lines, f"as it was before: {kept}", f'open it: ardour "{file}"']))
+
+
+def _of_template(
+    cli: Cli, jobs: Sequence[Job], output: Path, template: Path, at: str | None
+) -> tuple[Path, tuple[str, ...]]:
+    rates = {take.sample_rate_hz for job in jobs for take in job.takes}
+    if len(rates) != 1:
+        listing = ", ".join(f"{rate} Hz" for rate in sorted(rates))
+        raise RequestError(f"the takes have different sample rates ({listing}); a session has one")
+    document = instantiate(template, output.name, rates.pop())
+    take_over_tempo(document, jobs)
+    place = Place.parse(at) if at is not None else None
+    added = add_jobs(document, jobs, cli.library, place, audio=audio_folder(output))
+    return document.save_new(output), added.remarks
 
 
 def inspect(cli: Cli, path: Path) -> None:
     """Print what a session holds and what is wrong with it; leaves with status 1 where it is broken.
 
     Raises:
-        _SessionFileError: the file is no session.
+        SessionFileError: the file is no session.
     """
-    file = _session_file(path)
+    file = session_file(path)
     try:
         session, findings = read_session(file), lint(file)
     except (SessionError, OSError) as err:
-        raise _SessionFileError(str(err)) from err
+        raise SessionFileError(str(err)) from err
     data = {
         "path": str(file),
         "session": _view(session),
@@ -73,56 +149,6 @@ class _BrokenSessionError(DgxMusicError):
     """Raised when a session has errors in it, so that scripts notice."""
 
     code = "session_broken"
-
-
-def list_templates(cli: Cli) -> None:
-    """Print the shipped templates' names and what they are for."""
-    templates = [(file.stem, read_session(file).description, file) for file in _templates()]
-    data = [{"name": name, "description": text, "path": str(file)} for name, text, file in templates]
-    cli.show(data, "\n".join(f"{name}\n    {text}" for name, text, _file in templates))
-
-
-def use_template(cli: Cli, name: str, output: Path, sample_rate: int) -> None:
-    """Make a new session of a shipped template, or of a `.template` file.
-
-    Raises:
-        RequestError: there is no such template.
-    """
-    known = {file.stem: file for file in _templates()}
-    file = Path(name) if name.endswith(".template") else known.get(name)
-    if file is None:
-        raise RequestError(f"there is no template {name!r}; there are {', '.join(map(repr, known))}")
-    output = _new_folder(output)
-    try:
-        path = instantiate(file, output.name, sample_rate).save_new(output)
-    except (SessionError, OSError) as err:
-        raise _SessionFileError(str(err)) from err
-    cli.show({"session": str(path)}, f'{path}\nopen it: ardour "{path}"')
-
-
-def _new_folder(output: Path) -> Path:
-    output = output.absolute()
-    if not output.parent.is_dir():
-        raise RequestError(f"--output {output}: the folder {output.parent} does not exist")
-    if output.exists():
-        raise RequestError(f"--output {output}: is there already and is left alone; name a new folder")
-    return output
-
-
-def _templates() -> list[Path]:
-    return sorted((shipped("templates") / "sessions").glob("*/*.template"))
-
-
-def _session_file(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    files = sorted(path.glob("*.ardour"))
-    own = path / f"{path.absolute().name}.ardour"
-    if own in files:
-        return own
-    if len(files) == 1:
-        return files[0]
-    raise RequestError(f"{path}: holds {len(files)} sessions; name the .ardour file")
 
 
 def _view(session: Session) -> dict[str, object]:

@@ -22,6 +22,7 @@ _PROGRAMS = ("ardour", "ardour9", "ardour8", "ardour7", "ardour6", "Ardour9", "A
 _INSTALL_ASSETS = "dgx-music install-assets"
 _UNIT = "dgx-music"
 _PATIENCE_S = 15
+_MOST_LISTED = 4
 
 
 def ardour(_: Surroundings) -> Iterator[Check]:
@@ -43,7 +44,7 @@ def ardour(_: Surroundings) -> Iterator[Check]:
 
 
 def assets(surroundings: Surroundings) -> Iterator[Check]:
-    """Scripts, templates and unit are installed and are this version's."""
+    """Scripts, their modules, templates and unit are installed and are this version's."""
     destinations = Destinations.find()
     manifest = Manifest.load(destinations.manifest)
     try:
@@ -60,10 +61,11 @@ def assets(surroundings: Surroundings) -> Iterator[Check]:
             "installed files", "Ardour's scripts, templates and the unit are not installed", _INSTALL_ASSETS
         )
     elif behind:
-        listed = ", ".join(str(path) for path in behind)
-        yield warning("installed files", f"missing or of another version: {listed}", _INSTALL_ASSETS)
+        listed = ", ".join(str(path) for path in behind[:_MOST_LISTED])
+        more = f" and {len(behind) - _MOST_LISTED} more" if len(behind) > _MOST_LISTED else ""
+        yield warning("installed files", f"missing or of another version: {listed}{more}", _INSTALL_ASSETS)
     else:
-        yield ok("installed files", f"{len(current)} scripts, templates and units are up to date")
+        yield ok("installed files", f"{len(current)} scripts, modules, templates and units are up to date")
     for path in yours:
         yield info("installed files", f"{path} is your own version and is left alone")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dgx_music.doctor import daemon, engines, gpu, installation, musicgen, storage, system
+from dgx_music.doctor import ardour, daemon, deliveries, engines, gpu, installation, musicgen, storage, system
 from dgx_music.doctor.check import Check, problem
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ CHECKS: tuple[Callable[[Surroundings], Iterable[Check]], ...] = (
     gpu.gpu,
     installation.ardour,
     installation.assets,
+    ardour.registration,
+    ardour.preferences,
+    deliveries.spool,
+    deliveries.deliveries,
     installation.unit,
 )
 

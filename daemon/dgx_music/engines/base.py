@@ -100,6 +100,8 @@ class TakeSpec:
     """0 for the job's first take."""
     seed: int
     request: GenerationRequest
+    reading_roots: tuple[Path, ...] = ()
+    """The folders that audio may be read from for this job, besides those of the settings."""
 
 
 @dataclass(frozen=True)

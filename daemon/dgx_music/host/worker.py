@@ -23,6 +23,7 @@ from dgx_music.errors import DgxMusicError
 from dgx_music.host.control import JobControl
 from dgx_music.host.line import Line
 from dgx_music.host.messages import Cancelled, Done, Failed, Ready, TakeMade, Warm, settings_from_json
+from dgx_music.permissions import session_roots
 from dgx_music.request import GenerationRequest
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ class _Worker:
         control = JobControl(
             self._line, run.job_id, request.takes, Path(run.previews), self._engines.tell_warm
         )
-        specs = [TakeSpec(index, request.seed + index, request) for index in range(request.takes)]
+        roots = session_roots(request.session.path if request.session else None)
+        specs = [TakeSpec(index, request.seed + index, request, roots) for index in range(request.takes)]
         making = None
         try:
             began_s = time.monotonic()

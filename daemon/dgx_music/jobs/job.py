@@ -47,9 +47,9 @@ class Source:
     """Who asked, and how to answer."""
 
     surface: str
-    """`osc`, `drop`, `cli`, `http` or `schedule`."""
+    """`osc`, `ardour`, `drop`, `cli`, `http` or `schedule`."""
     ref: str = ""
-    """OSC: `host:port` that replies go to. Drop folder: the claim's id. Else empty."""
+    """OSC: `host:port` that replies go to. Ardour: the session's folder. Drop folder: the claim's id. Else empty."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from dgx_music.request import GenerationRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["TAKE_COLUMNS", "job_of", "takes_of"]
+__all__ = ["TAKE_COLUMNS", "file_row", "job_of", "takes_of"]
 
 TAKE_COLUMNS = tuple(field.name for field in fields(Take) if field.name != "files")
 """The fields of a `Take` that are columns of its row; its files have rows of their own."""
@@ -33,9 +34,7 @@ def takes_of(db: sa.Connection, job_ids: Sequence[str]) -> dict[str, list[Take]]
         by_take: dict[int, list[StagedFile]] = {}
         found = sa.select(files).join(takes, takes.c.id == files.c.take_id).where(takes.c.job_id.in_(part))
         for row in db.execute(found.order_by(files.c.id)).mappings():
-            by_take.setdefault(row["take_id"], []).append(
-                StagedFile(**{name: row[name] for name in _FILE_COLUMNS})
-            )
+            by_take.setdefault(row["take_id"], []).append(_file_of(row))
         for take_row in rows:
             data = {name: take_row._mapping[name] for name in TAKE_COLUMNS}  # noqa: SLF001 - SQLAlchemy's public name
             data["neural"] = bool(data["neural"])
@@ -43,6 +42,16 @@ def takes_of(db: sa.Connection, job_ids: Sequence[str]) -> dict[str, list[Take]]
                 Take(**data, files=tuple(by_take.get(take_row.id, ())))
             )
     return made
+
+
+def file_row(file: StagedFile) -> dict[str, Any]:
+    """Return a file's columns; the hashes of its channels are a JSON list, or empty where there are none."""
+    return {**asdict(file), "pcm_sha256": json.dumps(file.pcm_sha256) if file.pcm_sha256 else ""}
+
+
+def _file_of(row: sa.RowMapping) -> StagedFile:
+    values = {name: row[name] for name in _FILE_COLUMNS}
+    return StagedFile(**{**values, "pcm_sha256": tuple(json.loads(row["pcm_sha256"] or "[]"))})
 
 
 def job_of(row: sa.Row[Any], made: tuple[Take, ...]) -> Job:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "connect", "schema_version", "upgrade"]
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision that this version of the program works with: the newest in `migrations/versions`."""
 
 

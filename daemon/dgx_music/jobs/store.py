@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import json
 import secrets
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from dgx_music.errors import JobNotFoundError, JobStateError, StoreError
-from dgx_music.jobs import schema
+from dgx_music.errors import JobNotFoundError, JobStateError
+from dgx_music.jobs.database import Database, now
+from dgx_music.jobs.deliveries import begin_delivery
 from dgx_music.jobs.job import JobState, JobStep
-from dgx_music.jobs.rows import TAKE_COLUMNS, job_of, takes_of
+from dgx_music.jobs.rows import TAKE_COLUMNS, file_row, job_of, takes_of
 from dgx_music.jobs.tables import events, files, flags, jobs, takes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from dgx_music.jobs.job import Job, Source
@@ -53,11 +52,12 @@ class Store:
             StoreError: see `schema.connect`.
         """
         self.path = path
-        self._engine = schema.connect(path)
+        self.database = Database(path)
+        """For the records that have verbs of their own, such as `Deliveries`."""
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self.database.close()
 
     # -- what changes the queue ------------------------------------------------------------------------------
 
@@ -67,7 +67,7 @@ class Store:
         A request whose `request_id` is known, also from earlier in `new`, adds nothing.
         """
         answers: list[tuple[str, bool]] = []
-        with self._write() as db:
+        with self.database.write() as db:
             for item in new:
                 request_id = item.request.request_id
                 if request_id is not None:
@@ -91,7 +91,7 @@ class Store:
                         request=item.request.model_dump_json(),
                         attempts=0,
                         cancel_asked=0,
-                        created_at=_now(),
+                        created_at=now(),
                     )
                 )
                 _event(
@@ -100,12 +100,12 @@ class Store:
                 answers.append((job_id, False))
         return answers
 
-    def claim(self, only: str | None = None, full: Sequence[str] = ()) -> Job | None:
+    def claim(self, only: str | None = None, full: Collection[str] = ()) -> Job | None:
         """Take the next pending job (highest priority, then oldest) into processing, or return `None`.
 
         Args:
             only: take this job or none.
-            full: engines that have no room; their jobs are passed over.
+            full: engines that have no room, or must not start any; their jobs are passed over.
         """
         queue = jobs.alias("queue")
         wanted = sa.select(queue.c.seq).where(queue.c.state == JobState.PENDING)
@@ -114,7 +114,7 @@ class Store:
         if full:
             wanted = wanted.where(queue.c.engine.not_in(full))
         wanted = wanted.order_by(queue.c.priority.desc(), queue.c.seq).limit(1)
-        with self._write(synced=False) as db:  # a power cut would only make it pending again
+        with self.database.write(synced=False) as db:  # a power cut would only make it pending again
             row = db.execute(
                 sa.update(jobs)
                 .where(jobs.c.seq == wanted.scalar_subquery())
@@ -123,7 +123,7 @@ class Store:
                     step=JobStep.QUEUED,
                     progress=0.0,
                     attempts=jobs.c.attempts + 1,
-                    started_at=_now(),
+                    started_at=now(),
                 )
                 .returning(jobs.c.id, jobs.c.attempts)
             ).one_or_none()
@@ -134,7 +134,7 @@ class Store:
 
     def set_step(self, job_id: str, step: JobStep, progress: float) -> None:
         """Note that a processing job has come to another step."""
-        with self._write(synced=False) as db:
+        with self.database.write(synced=False) as db:
             row = db.execute(
                 sa.update(jobs)
                 .where(jobs.c.id == job_id, jobs.c.state == JobState.PROCESSING)
@@ -150,7 +150,7 @@ class Store:
         From here on the job completes, whatever dies: its files lie finished in staging, and their final
         names are known.
         """
-        with self._write() as db:
+        with self.database.write() as db:
             row = db.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
             if row.state != JobState.PROCESSING or row.cancel_asked:
                 return False
@@ -159,7 +159,7 @@ class Store:
                 data = {name: getattr(take, name) for name in TAKE_COLUMNS}
                 take_id = db.scalar(sa.insert(takes).values(job_id=job_id, **data).returning(takes.c.id))
                 for file in take.files:
-                    db.execute(sa.insert(files).values(take_id=take_id, **asdict(file)))
+                    db.execute(sa.insert(files).values(take_id=take_id, **file_row(file)))
             db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(step=JobStep.SAVING, progress=1.0))
             _event(
                 db,
@@ -173,7 +173,7 @@ class Store:
             return True
 
     def complete(self, job_id: str, session_path: str | None, processing_s: float | None) -> Job:
-        """End a processing job whose takes are published.
+        """End a processing job whose takes are published; where it has a session to land in, its delivery begins.
 
         Args:
             job_id: the job.
@@ -200,7 +200,7 @@ class Store:
         One that was asked to stop is cancelled instead. One in any other state, or with its takes recorded,
         is left as it is.
         """
-        with self._write() as db:
+        with self.database.write() as db:
             job = self._get(db, job_id)
             if job.state is not JobState.PROCESSING or job.takes:
                 return job
@@ -208,7 +208,7 @@ class Store:
             values: dict[str, Any] = {"started_at": None}
             if job.cancel_asked:
                 state, step = JobState.CANCELLED, JobStep.CANCELLED
-                values = {"finished_at": _now()}
+                values = {"finished_at": now()}
             where = jobs.c.id == job_id
             db.execute(sa.update(jobs).where(where).values(state=state, step=step, progress=0.0, **values))
             kind = "cancelled" if job.cancel_asked else "requeued"
@@ -217,7 +217,7 @@ class Store:
 
     def forget_takes(self, job_id: str) -> None:
         """Drop the recorded takes of a processing job whose files are gone, so that it can be requeued."""
-        with self._write() as db:
+        with self.database.write() as db:
             _forget_takes(db, job_id)
 
     def ask_cancel(self, job_id: str) -> Job:
@@ -227,12 +227,12 @@ class Store:
             JobNotFoundError: there is no such job.
             JobStateError: the job has ended, or is past the point where it can be stopped.
         """
-        with self._write() as db:
+        with self.database.write() as db:
             job = self._get(db, job_id)
             if job.state is JobState.CANCELLED:
                 return job  # asked twice, as a resent datagram does
             if job.state is JobState.PENDING:
-                values = {"state": JobState.CANCELLED, "step": JobStep.CANCELLED, "finished_at": _now()}
+                values = {"state": JobState.CANCELLED, "step": JobStep.CANCELLED, "finished_at": now()}
                 db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**values))
                 _event(db, job_id, "cancelled", JobState.CANCELLED, JobStep.CANCELLED, job.attempts)
             elif job.state is JobState.PROCESSING and job.step is not JobStep.SAVING:
@@ -245,15 +245,11 @@ class Store:
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the database, so that it doesn't grow for months."""
-        try:
-            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
-                db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sa.exc.DatabaseError as err:
-            raise StoreError(f"{self.path}: {err.orig}") from err
+        self.database.checkpoint()
 
     def set_flag(self, name: str, value: str) -> None:
         """Remember a switch of the queue, such as `paused`, across restarts."""
-        with self._write() as db:
+        with self.database.write() as db:
             db.execute(sa.delete(flags).where(flags.c.name == name))
             db.execute(sa.insert(flags).values(name=name, value=value))
 
@@ -265,7 +261,7 @@ class Store:
 
     def flag(self, name: str) -> str | None:
         """Return a switch's value, or `None` where it was never set."""
-        with self._read() as db:
+        with self.database.read() as db:
             value: str | None = db.scalar(sa.select(flags.c.value).where(flags.c.name == name))
             return value
 
@@ -275,40 +271,56 @@ class Store:
         Raises:
             JobNotFoundError: there is none of that id.
         """
-        with self._read() as db:
+        with self.database.read() as db:
             return self._get(db, job_id)
 
     def jobs_of(self, source: Source) -> list[Job]:
         """Return the jobs that came from one source, oldest first."""
         where = (jobs.c.source_surface == source.surface, jobs.c.source_ref == source.ref)
-        with self._read() as db:
+        with self.database.read() as db:
             return self._jobs(db, sa.select(jobs).where(*where).order_by(jobs.c.seq))
 
     def processing(self) -> list[Job]:
         """Return the jobs that are in processing, with takes where those were recorded already."""
-        with self._read() as db:
+        with self.database.read() as db:
             wanted = sa.select(jobs).where(jobs.c.state == JobState.PROCESSING).order_by(jobs.c.seq)
             return self._jobs(db, wanted, recorded=True)
+
+    def unfinished_of_session(self, paths: Sequence[str], limit: int) -> list[Job]:
+        """Return the jobs that are to land in a session and have not ended, in the order of the queue.
+
+        Args:
+            paths: the names of the session's folder; slashes at their ends do not count.
+            limit: at most so many.
+        """
+        path = sa.func.rtrim(sa.func.json_extract(jobs.c.request, "$.session.path"), "/")
+        wanted = sa.select(jobs).where(
+            jobs.c.state.in_((JobState.PROCESSING, JobState.PENDING)),
+            path.in_([name.rstrip("/") for name in paths]),
+        )
+        order = (jobs.c.state == JobState.PENDING, jobs.c.priority.desc(), jobs.c.seq)
+        with self.database.read() as db:
+            return self._jobs(db, wanted.order_by(*order).limit(limit))
 
     def recent(self, limit: int, state: JobState | None = None) -> list[Job]:
         """Return the newest jobs first."""
         wanted = sa.select(jobs).order_by(jobs.c.seq.desc()).limit(limit)
         if state is not None:
             wanted = wanted.where(jobs.c.state == state)
-        with self._read() as db:
+        with self.database.read() as db:
             return self._jobs(db, wanted)
 
     def pending(self, limit: int) -> list[Job]:
         """Return the jobs that wait, in the order in which they will run."""
         wanted = sa.select(jobs).where(jobs.c.state == JobState.PENDING)
-        with self._read() as db:
+        with self.database.read() as db:
             return self._jobs(db, wanted.order_by(jobs.c.priority.desc(), jobs.c.seq).limit(limit))
 
     def unknown(self, new: Sequence[NewJob]) -> int:
         """Return how many of these requests `add` would make a new job of."""
         ids = [item.request.request_id for item in new]
         named = {request_id for request_id in ids if request_id is not None}
-        with self._read() as db:
+        with self.database.read() as db:
             known = sum(
                 db.scalar(sa.select(sa.func.count()).where(jobs.c.request_id == request_id)) or 0
                 for request_id in named
@@ -317,7 +329,7 @@ class Store:
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
-        with self._read() as db:
+        with self.database.read() as db:
             found = db.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)).all()
             counted = {JobState(state): number for state, number in found}
         return {state: counted.get(state, 0) for state in JobState}
@@ -327,7 +339,7 @@ class Store:
 
         That is the audio of all takes of the jobs before it that its engine makes, and its own, in seconds.
         """
-        with self._read() as db:
+        with self.database.read() as db:
             own = db.execute(
                 sa.select(jobs.c.seq, jobs.c.priority, jobs.c.engine).where(jobs.c.id == job_id)
             ).one_or_none()
@@ -366,13 +378,13 @@ class Store:
             .limit(20)
             .subquery()
         )
-        with self._read() as db:
+        with self.database.read() as db:
             row = db.execute(sa.select(sa.func.sum(last.c.processing_s), sa.func.sum(last.c.audio_s))).one()
         return float(row[0] / row[1]) if row[1] else None
 
     def events_of(self, job_id: str) -> list[dict[str, Any]]:
         """Return a job's events, oldest first, as plain data."""
-        with self._read() as db:
+        with self.database.read() as db:
             rows = db.execute(
                 sa.select(events).where(events.c.job_id == job_id).order_by(events.c.id)
             ).mappings()
@@ -381,11 +393,11 @@ class Store:
     # -- the inside ------------------------------------------------------------------------------------------
 
     def _end(self, job_id: str, state: JobState, step: JobStep, **values: object) -> Job:
-        with self._write() as db:
+        with self.database.write() as db:
             row = db.execute(
                 sa.update(jobs)
                 .where(jobs.c.id == job_id, jobs.c.state == JobState.PROCESSING)
-                .values(state=state, step=step, finished_at=_now(), **values)
+                .values(state=state, step=step, finished_at=now(), **values)
                 .returning(jobs.c.attempts)
             ).one_or_none()
             if row is None:
@@ -394,7 +406,10 @@ class Store:
                 _forget_takes(db, job_id)
             detail = {name: value for name, value in values.items() if name.startswith("error")}
             _event(db, job_id, state.value, state, step, row.attempts, **detail)
-            return self._get(db, job_id)
+            job = self._get(db, job_id)
+            if state is JobState.COMPLETED and job.request.session is not None:
+                begin_delivery(db, job_id, job.request.session.path)
+            return job
 
     def _get(self, db: sa.Connection, job_id: str) -> Job:
         found = self._jobs(db, sa.select(jobs).where(jobs.c.id == job_id), recorded=True)
@@ -408,31 +423,9 @@ class Store:
         made = takes_of(db, with_takes)
         return [job_of(row, tuple(made.get(row.id, ()))) for row in rows]
 
-    @contextmanager
-    def _write(self, *, synced: bool = True) -> Iterator[sa.Connection]:
-        with self._connection(write=True, synced=synced) as db:
-            yield db
-
-    @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
-        with self._connection(write=False) as db:
-            yield db
-
-    @contextmanager
-    def _connection(self, *, write: bool, synced: bool = True) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect().execution_options(write=write, synced=synced) as db, db.begin():
-                yield db
-        except sa.exc.DatabaseError as err:
-            raise StoreError(f"{self.path}: {err.orig}") from err
-
 
 def _loading_flag(engine: str, model: str) -> str:
     return f"loading_s of {engine} {model}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _event(
@@ -441,7 +434,7 @@ def _event(
     db.execute(
         sa.insert(events).values(
             job_id=job_id,
-            at=_now(),
+            at=now(),
             kind=kind,
             state=state,
             step=step,

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-__all__ = ["REQUEST_COLUMNS", "events", "files", "flags", "jobs", "metadata", "takes"]
+__all__ = ["REQUEST_COLUMNS", "deliveries", "events", "files", "flags", "jobs", "metadata", "takes"]
 
 metadata = MetaData()
 
@@ -30,6 +30,7 @@ REQUEST_COLUMNS: dict[str, type[Text | Float[float] | Integer]] = {
     "samples": Integer,
     "bpm": Float,
     "meter": Text,
+    "tempo_map": Text,
     "key": Text,
     "loop": Integer,
     "takes": Integer,
@@ -145,6 +146,26 @@ files = Table(
     Column("final", Text, nullable=False, unique=True),
     Column("sha256", Text, nullable=False),
     Column("size_bytes", Integer, nullable=False),
+    Column("pcm_sha256", Text, nullable=False, server_default=""),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("job_id", Text, ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("session_path", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("offers", Integer, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    Index("ix_deliveries_session", "session_path", "state"),
+    sqlite_autoincrement=True,
 )
 
 flags = Table(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dgx_music.errors import LibraryError
 from dgx_music.library.chunks import metadata_chunks
 from dgx_music.library.naming import folder_of, take_file_name
+from dgx_music.library.pcm import pcm_hashes
 from dgx_music.library.publish import sync_folder
 from dgx_music.library.take import StagedFile, Take
 from dgx_music.library.wav import write_wav
@@ -79,7 +80,14 @@ def stage_take(
                 metadata=metadata_chunks(master, raw, spec, job_id=job_id, stem=stem, made_at=made_at),
             )
             files.append(
-                StagedFile(str(staged.absolute()), f"{folder}/{names[stem]}", sha256, size_bytes, stem)
+                StagedFile(
+                    str(staged.absolute()),
+                    f"{folder}/{names[stem]}",
+                    sha256,
+                    size_bytes,
+                    stem,
+                    pcm_hashes(audio, master.bit_depth),
+                )
             )
         sync_folder(staging_dir)
     except BaseException:

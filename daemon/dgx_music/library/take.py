@@ -20,6 +20,9 @@ class StagedFile:
     size_bytes: int
     stem: str | None
     """The part's name, or `None` for the take itself."""
+    pcm_sha256: tuple[str, ...] = ()
+    """One hash a channel of what the samples are (`library.pcm`), by which a channel is known in any other file; empty
+    for files that were made before there were such."""
 
 
 @dataclass(frozen=True)
@@ -74,4 +77,7 @@ class Take:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Take:
         """Rebuild a take from `to_json`'s data."""
-        return cls(**{**data, "files": tuple(StagedFile(**item) for item in data["files"])})
+        files = tuple(
+            StagedFile(**{**item, "pcm_sha256": tuple(item.get("pcm_sha256", ()))}) for item in data["files"]
+        )
+        return cls(**{**data, "files": files})

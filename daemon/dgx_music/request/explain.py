@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -13,6 +13,8 @@ __all__ = ["explain"]
 _WANTED = {
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
+    "too_long": "at most {max_length} entries",
+    "tuple_type": "a list",
     "string_too_short": "at least {min_length} character(s)",
     "string_too_long": "at most {max_length} characters",
     "literal_error": "{expected}",
@@ -31,7 +33,8 @@ def _sentence(item: dict[str, Any], model: type[BaseModel]) -> str:
     kind = item["type"]
     if kind == "extra_forbidden":
         return _unknown_field(loc, model)
-    field = model.model_fields.get(loc[0]) if loc else None
+    parent = _model_at(loc[:-1], model)
+    field = (parent or model).model_fields.get(loc[-1] if parent else loc[0]) if loc else None
     meaning = f" ({field.description})" if field is not None and field.description else ""
     if kind == "missing":
         return f"{name}: missing{meaning}"
@@ -48,11 +51,29 @@ def _sentence(item: dict[str, Any], model: type[BaseModel]) -> str:
 
 def _unknown_field(loc: list[str], model: type[BaseModel]) -> str:
     unknown = loc[-1]
-    known = list(model.model_fields) if len(loc) == 1 else []
+    parent = _model_at(loc[:-1], model)
+    known = list(parent.model_fields) if parent else []
     close = difflib.get_close_matches(unknown, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     listing = f"; known are {', '.join(known)}" if known and not close else ""
     return f"{'.'.join(loc)}: unknown field{hint}{listing}"
+
+
+def _model_at(loc: list[str], model: type[BaseModel]) -> type[BaseModel] | None:
+    """Return the model whose fields a place inside the request names; the numbers of entries are passed over."""
+    for part in loc:
+        field = model.model_fields.get(part)
+        inner = None if field is None else _model_in(field.annotation)
+        if field is not None and inner is None:
+            return None
+        model = inner or model
+    return model
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
 def _shown(value: object) -> str:

@@ -1,7 +1,8 @@
 """`GenerationRequest`: the one model that every surface fills in, with every field, default and bound.
 
-Tempo counts quarter notes a minute. A length is `duration` (seconds), `bars` (needs a tempo) or `samples`
-(at `sample_rate`); lengths in bars are exact rational arithmetic, rounded once, at the end.
+Tempo counts quarter notes a minute. A length is `duration` (seconds), `bars` (needs a tempo, or a tempo map) or
+`samples` (at `sample_rate`); lengths in bars are exact rational arithmetic (glides of the tempo: thirty digits), rounded
+once, at the end.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import re
 import secrets
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -23,14 +25,18 @@ from pydantic import (
 )
 
 from dgx_music.errors import RequestError
+from dgx_music.request.excerpt import AudioExcerpt  # noqa: TC001 - pydantic reads the annotations
 from dgx_music.request.explain import explain
-from dgx_music.request.music import Key, Meter, exact_fraction
+from dgx_music.request.music import Key, Meter, canonical_meter, exact_fraction
 from dgx_music.request.prompt import read_prompt
+from dgx_music.request.structured import from_json_text
+from dgx_music.request.target import SessionTarget  # noqa: TC001
+from dgx_music.request.tempo_map import MAX_POINTS, TempoPoint, Timeline, check_points, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MAX_DURATION_S", "AudioExcerpt", "GenerationRequest", "SessionTarget"]
+__all__ = ["MAX_DURATION_S", "GenerationRequest"]
 
 MAX_DURATION_S = 600
 DEFAULT_DURATION_S = 16.0
@@ -38,11 +44,9 @@ NAMED_LOUDNESS_LUFS: dict[str, float | None] = {"ebu-r128": -23.0, "streaming": 
 """Targets by name: EBU R 128 (2023) for broadcast, the streaming services' usual −14, or no change."""
 SAMPLE_RATES_HZ = (32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
 _MAX_SEED = 2**63 - 1
+_SAME_TEMPO = 1e-3
+"""How far bpm may be from the tempo that the map starts with, as a share."""
 _UNSHOWABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def _canonical_meter(value: object) -> object:
-    return str(Meter.parse(value)) if isinstance(value, str) else value
 
 
 def _canonical_key(value: object) -> object:
@@ -86,27 +90,6 @@ def _sample_rate(value: int) -> int:
     return value
 
 
-class AudioExcerpt(BaseModel):
-    """A stretch of an audio file that the music is to continue or to follow."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    path: str = Field(min_length=1, max_length=4096, description="an audio file inside an allowed folder")
-    start: int = Field(0, ge=0, description="first sample, in samples of that file")
-    length: int | None = Field(None, ge=1, description="number of samples; to the file's end if left out")
-
-
-class SessionTarget(BaseModel):
-    """Where a take is to land in a running Ardour."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    path: str = Field(min_length=1, max_length=4096, description="the Ardour session's folder")
-    position: int = Field(0, ge=0, description="where the take starts, in samples of the session")
-    track: str | None = Field(None, max_length=200, description="an existing track; a new one if left out")
-    playlist: str | None = Field(None, max_length=200, description="the name of the playlist")
-
-
 class GenerationRequest(BaseModel):
     """What is to be made. Immutable; made by `from_fields`, which also reads the prompt's own words."""
 
@@ -118,13 +101,22 @@ class GenerationRequest(BaseModel):
         description="what the music should be; MusicGen is unguided without one",
     )
     duration: float | None = Field(None, ge=0.5, le=MAX_DURATION_S, description="length in seconds")
-    bars: int | None = Field(None, ge=1, le=512, description="length in bars, exact to the sample; needs bpm")
+    bars: int | None = Field(
+        None, ge=1, le=512, description="length in bars, exact to the sample; needs bpm or tempo_map"
+    )
     samples: int | None = Field(
         None, ge=1, le=MAX_DURATION_S * 192_000, description="exact length in samples at sample_rate"
     )
     bpm: float | None = Field(None, ge=20, le=400, description="tempo in quarter notes a minute")
-    meter: Annotated[str | None, BeforeValidator(_canonical_meter)] = Field(
+    meter: Annotated[str | None, BeforeValidator(canonical_meter)] = Field(
         None, description="time signature, such as 4/4 or 7/8"
+    )
+    tempo_map: Annotated[
+        tuple[TempoPoint, ...] | None, BeforeValidator(from_json_text), AfterValidator(check_points)
+    ] = Field(
+        None,
+        max_length=MAX_POINTS,
+        description="the session's tempo and meter over the take, as a list of points",
     )
     key: Annotated[str | None, BeforeValidator(_canonical_key)] = Field(
         None, description="tonic and mode, such as C# minor"
@@ -180,6 +172,8 @@ class GenerationRequest(BaseModel):
         """
         given = {name: value for name, value in fields.items() if value is not None}
         filled = {**(defaults or {}), **given}
+        for name, value in start_of(filled.get("tempo_map")).items():
+            filled.setdefault(name, value)
         prompt = filled.get("prompt")
         if isinstance(prompt, str):
             facts = read_prompt(prompt)
@@ -205,8 +199,9 @@ class GenerationRequest(BaseModel):
             raise ValueError(
                 f"{' and '.join(lengths)} are both given; a length is one of duration, bars, samples"
             )
-        if self.bars is not None and self.bpm is None:
+        if self.bars is not None and self.bpm is None and self.tempo_map is None:
             raise ValueError("bars needs a tempo: give bpm, or write it in the prompt ('84 bpm')")
+        self._check_tempo_map()
         if self.length_exact_s > MAX_DURATION_S:
             raise ValueError(
                 f"the length comes to {float(self.length_exact_s):.1f} s; the longest take is {MAX_DURATION_S} s"
@@ -217,19 +212,48 @@ class GenerationRequest(BaseModel):
             )
         return self
 
+    def _check_tempo_map(self) -> None:
+        start = start_of(self.tempo_map)
+        bpm, meter = start.get("bpm"), start.get("meter")
+        if bpm is not None and self.bpm is not None and abs(self.bpm / bpm - 1) > _SAME_TEMPO:
+            raise ValueError(
+                f"bpm {self.bpm:g} and tempo_map, which starts at {bpm:g}, say two things; leave bpm out"
+            )
+        if meter is not None and self.meter not in (None, meter):
+            raise ValueError(
+                f"meter {self.meter} and tempo_map, which starts in {meter}, say two things; leave meter out"
+            )
+
     @property
     def time_signature(self) -> Meter:
         """The meter, 4/4 where none was asked for."""
         return Meter.parse(self.meter) if self.meter else Meter(4, 4)
 
+    @cached_property
+    def timeline(self) -> Timeline | None:
+        """The take's time on the session's tempo map; `None` where there is no map."""
+        if self.tempo_map is None:
+            return None
+        if self.bars is not None:
+            return Timeline.of_bars(self.tempo_map, self.sample_rate, self.time_signature, self.bars)
+        return Timeline.of_seconds(
+            self.tempo_map, self.sample_rate, self.time_signature, self._length_without_tempo_s
+        )
+
     @property
-    def length_exact_s(self) -> Fraction:
-        """The length in seconds, exact: bars times quarters a bar times 60 over tempo, or samples over rate."""
+    def _length_without_tempo_s(self) -> Fraction:
         if self.samples is not None:
             return Fraction(self.samples, self.sample_rate)
+        return exact_fraction(self.duration if self.duration is not None else DEFAULT_DURATION_S)
+
+    @property
+    def length_exact_s(self) -> Fraction:
+        """The length in seconds, exact: bars on the tempo map or at the tempo, or samples over rate, or seconds."""
+        if self.bars is not None and self.timeline is not None:
+            return self.timeline.length_s
         if self.bars is not None and self.bpm is not None:
             return self.bars * self.time_signature.quarters_per_bar * 60 / exact_fraction(self.bpm)
-        return exact_fraction(self.duration if self.duration is not None else DEFAULT_DURATION_S)
+        return self._length_without_tempo_s
 
     @property
     def length_samples(self) -> int:

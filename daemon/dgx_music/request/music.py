@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["Key", "Meter", "exact_fraction"]
+__all__ = ["Key", "Meter", "canonical_meter", "exact_fraction"]
 
 _METER = re.compile(r"^\s*(\d{1,2})\s*/\s*(\d{1,2})\s*$")
 _KEY = re.compile(
@@ -50,6 +50,15 @@ class Meter:
     def quarters_per_bar(self) -> Fraction:
         """The bar's length in quarter notes: 4 for 4/4, 7/2 for 7/8."""
         return Fraction(self.beats * 4, self.note_value)
+
+
+def canonical_meter(value: object) -> object:
+    """Return a meter's text in its one form; what is no text is left to whoever checks it next.
+
+    Raises:
+        ValueError: the text is no meter.
+    """
+    return str(Meter.parse(value)) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,9 @@ class Door(Protocol):
     async def jobs_of(self, source: Source) -> list[Job]:
         """Return the jobs that came from this source (surface and ref), oldest first."""
 
+    async def unfinished_in(self, session_path: str, limit: int) -> list[Job]:
+        """Return the jobs that are to land in an Ardour session and have not ended, in the order of the queue."""
+
     async def queue(self) -> QueueStatus:
         """Return the queue's counts and what runs."""
 

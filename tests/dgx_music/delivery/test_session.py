@@ -2,51 +2,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import soundfile
 
 from ardour_session import lint, read_session, write_session
 from dgx_music.delivery.session import session_from_jobs, session_name, write_job_session
 from dgx_music.errors import RequestError
-from dgx_music.jobs import Job, JobState, JobStep, Source
-from dgx_music.request import GenerationRequest
-from support.takes import take
+from support.jobs import finished_job as job
 
 
 @pytest.fixture
 def library(tmp_path):
     return tmp_path / "library"
-
-
-def job(
-    library, number=0, takes=1, stems=(), frames=480_000, rate=48_000, prompt="warm: pad / keys", **facts
-):
-    job_id = f"gen_{number:012x}"
-    made = [take(i, job_id, stems, frames=frames, sample_rate_hz=rate, **facts) for i in range(takes)]
-    for one in made:
-        for file in one.files:
-            path = library / file.final
-            path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, np.zeros((frames, 2)), rate, subtype="PCM_24")
-    return Job(
-        id=job_id,
-        request=GenerationRequest.from_fields({"prompt": prompt, "seed": 7}),
-        source=Source("cli"),
-        state=JobState.COMPLETED,
-        step=JobStep.COMPLETED,
-        progress=1.0,
-        engine="sketch",
-        attempts=1,
-        error_code=None,
-        error_message=None,
-        created_at="2026-11-22T12:00:00+00:00",
-        started_at=None,
-        finished_at=None,
-        session_path=None,
-        cancel_asked=False,
-        takes=tuple(made),
-    )
 
 
 def test_takes_are_playlists_of_one_track_and_stems_are_muted_tracks_in_a_group(library, tmp_path):
@@ -130,3 +96,37 @@ def test_what_a_crash_left_of_a_half_built_session_is_not_taken_for_one(library)
     assert set(day.iterdir()) - before == {path.parent}
     assert sorted(entry.name for entry in path.parent.iterdir()) == sorted(["interchange", path.name])
     assert list((library / ".staging").iterdir()) == []
+
+
+MAP = [
+    {"at": 0, "bpm": 93.5, "meter": "7/8"},
+    {"at": 107_807, "bpm": 93.5, "end_bpm": 140.0, "meter": "4/4"},
+    {"at": 307_807, "bpm": 120.0, "meter": "3/4"},
+]
+
+
+def test_a_job_that_followed_a_tempo_map_brings_it_and_the_next_one_begins_on_a_bar_behind_it(
+    library, tmp_path
+):
+    fields = {"tempo_map": MAP, "samples": 480_000}
+    jobs = [job(library, 1, bpm=None, meter=None, fields=fields), job(library, 2, bpm=100, meter="4/4")]
+    session = session_from_jobs(jobs, library, "s")
+    timeline = jobs[0].request.timeline
+    lines = timeline.bar_lines(8)
+    inside = [line for line in lines if line.quarters < timeline.length_quarters]
+    for number, line in enumerate(inside, start=1):
+        exact = timeline.seconds_at(line.quarters) * 48_000
+        assert abs(session.tempo_map.sample_at_bar(number, 48_000) - exact) <= 2
+    assert session.markers[1].position_samples == session.tempo_map.sample_at_bar(len(inside) + 1, 48_000)
+    assert session.markers[1].position_samples >= 480_000
+    assert float(session.tempo_map.tempos[-1].bpm) == 100
+    assert lint(write_session(session, tmp_path / "s")) == []
+
+
+def test_a_map_that_still_glides_at_the_end_of_the_take_ends_its_glide_on_the_bar_line(library, tmp_path):
+    glide = [{"at": 0, "bpm": 100.0, "end_bpm": 120.0, "meter": "4/4"}]
+    one = job(library, 1, bpm=None, meter=None, fields={"tempo_map": glide, "samples": 480_000})
+    session = session_from_jobs([one, job(library, 2, bpm=120, meter="4/4")], library, "s")
+    assert session.tempo_map.tempos[0].end_bpm is not None
+    assert lint(write_session(session, tmp_path / "s")) == []
+    assert read_session(tmp_path / "s" / "s.ardour").tempo_map == session.tempo_map

@@ -28,6 +28,7 @@ def test_defaults_are_the_contracts():
         "samples": None,
         "bpm": None,
         "meter": None,
+        "tempo_map": None,
         "key": None,
         "loop": False,
         "takes": 1,
@@ -110,7 +111,9 @@ def test_every_bound_explains_itself(fields, said):
 def test_an_unknown_field_is_refused_by_name_with_the_likely_one():
     assert problems(duraton=4) == ["duraton: unknown field; did you mean 'duration'?"]
     assert problems(zzz=1)[0].startswith("zzz: unknown field; known are prompt, duration")
-    assert problems(session={"path": "a", "tracks": 1}) == ["session.tracks: unknown field"]
+    assert problems(session={"path": "a", "tracks": 1}) == [
+        "session.tracks: unknown field; did you mean 'track'?"
+    ]
 
 
 def test_all_problems_are_told_at_once():
@@ -178,3 +181,77 @@ def test_no_input_raises_anything_but_a_request_error(fields):
 def test_what_cannot_be_shown_is_taken_out_of_a_prompt():
     assert make({"prompt": "a\x01b\x7f\ud800 größer 🎹\ufffe\n line"}).prompt == "a b größer 🎹 line"
     assert problems(prompt="\x01\x02")[0].startswith("prompt: empty")
+
+
+def test_how_takes_land_is_part_of_the_request():
+    plain = make({"prompt": "a", "session": {"path": "/s"}}).session
+    assert (plain.playlists, plain.on_top, plain.stems, plain.replace) == ("new", "take", False, None)
+    said = make(
+        {
+            "prompt": "a",
+            "session": {
+                "path": "/s",
+                "playlists": "copy",
+                "on_top": "mine",
+                "stems": True,
+                "replace": {"position": 48000.0, "length": 96000.0, "name": "warm pad.2"},
+            },
+        }
+    ).session
+    assert (said.playlists, said.on_top, said.stems) == ("copy", "mine", True)
+    assert said.replace is not None
+    assert (said.replace.position, said.replace.length, said.replace.name) == (48000, 96000, "warm pad.2")
+
+
+@pytest.mark.parametrize(
+    ("session", "said"),
+    [
+        (
+            {"path": "/s", "playlists": "all"},
+            "session.playlists: 'all' is not allowed; it must be 'new', 'copy' or",
+        ),
+        (
+            {"path": "/s", "on_top": "yours"},
+            "session.on_top: 'yours' is not allowed; it must be 'take' or 'mine'",
+        ),
+        ({"path": "/s", "replace": {"position": 3}}, "session.replace.length: missing (the region's length"),
+        (
+            {"path": "/s", "replace": {"position": -1, "length": 1}},
+            "session.replace.position: -1 is not allowed",
+        ),
+    ],
+)
+def test_a_wrong_landing_is_refused_with_what_would_be_right(session, said):
+    assert any(problem.startswith(said) for problem in problems(session=session))
+
+
+def test_an_excerpt_names_channels_one_by_one():
+    mono = {"path": "/s/x%L.wav", "start": 5, "length": 10}
+    assert make({"prompt": "a", "continue_from": mono}).continue_from.sources == ()
+    stereo = make({"prompt": "a", "continue_from": {**mono, "more": [{"path": "/s/x%R.wav"}]}}).continue_from
+    assert [(source.path, source.channel) for source in stereo.sources] == [
+        ("/s/x%L.wav", 0),
+        ("/s/x%R.wav", 0),
+    ]
+    right = make({"prompt": "a", "melody": {"path": "/s/y.wav", "channel": 1}}).melody
+    assert [(source.path, source.channel) for source in right.sources] == [("/s/y.wav", 1)]
+
+
+def test_lists_may_come_as_text_from_surfaces_that_have_no_lists():
+    points = [{"at": 0, "bpm": 93.5, "meter": "7/8"}, {"at": 100_000, "bpm": 120}]
+    more = [{"path": "/s/x%R.wav"}]
+    whole = make(
+        {"prompt": "a", "seed": 1, "tempo_map": points, "melody": {"path": "/s/x%L.wav", "more": more}}
+    )
+    text = make(
+        {
+            "prompt": "a",
+            "seed": 1,
+            "tempo_map": json.dumps(points),
+            "melody": {"path": "/s/x%L.wav", "more": json.dumps(more)},
+        }
+    )
+    assert whole == text
+    (said,) = problems(tempo_map="[{")
+    assert said.startswith("tempo_map: a text that is no JSON (Expecting property name")
+    assert said.endswith("at line 1, column 3); give a list of objects")

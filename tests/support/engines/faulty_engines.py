@@ -245,3 +245,23 @@ class Keeper(_Engine):
         while not Path(spec.request.prompt).exists():
             control.progress(spec.index, 0.5, "generating")
             time.sleep(0.01)
+
+
+class Hears(_Engine):
+    """Gives back, over and over, the audio that it is to go on from."""
+
+    name = "test-hears"
+
+    @classmethod
+    def availability(cls, _settings):
+        return Availability(usable=True, reason="", hears_audio=True, automatic=False)
+
+    def noise(self, spec):
+        import numpy as np
+
+        from dgx_music.engines.musicgen.conditioning.excerpt import read_excerpt
+
+        raw = super().noise(spec)
+        roots = (*self.settings.reading_roots, *spec.reading_roots)
+        heard = read_excerpt(spec.request.continue_from, roots).samples
+        return RawAudio(np.resize(heard.T, raw.audio.T.shape).T, 48000, raw.info)

@@ -83,7 +83,7 @@ class AudiocraftEngine:
             with self._one_at_a_time:
                 control.progress(take.index, 0.0, "loading_model")
                 model = self._loaded(take, control)
-                raw = make(model, take, self._settings.reading_roots, control)
+                raw = make(model, take, (*self._settings.reading_roots, *take.reading_roots), control)
             yield take.index, raw
 
     def _loaded(self, take: TakeSpec, control: Control) -> Model:

@@ -100,7 +100,7 @@ class MusicGenEngine:
         from dgx_music.engines.musicgen.ears import hear  # noqa: PLC0415 - numpy
 
         request = takes[0].request
-        heard = hear(model, request, self._settings.reading_roots)
+        heard = hear(model, request, (*self._settings.reading_roots, *takes[0].reading_roots))
         owner = object()
         runs: dict[int, TakeRun] = {}
         try:

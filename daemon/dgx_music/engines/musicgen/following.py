@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dgx_music.engines.musicgen.architecture import ModelArchitecture
     from dgx_music.engines.musicgen.conditioning.window import Window
-    from dgx_music.request.model import AudioExcerpt
+    from dgx_music.request import AudioExcerpt
 
 __all__ = ["Followed", "Follower"]
 

@@ -41,7 +41,7 @@ def play_bass(plan: Plan, chords: Sequence[ChordSpan]) -> list[Event]:
 
 def _bar(plan: Plan, bar: Bar, rng: np.random.Generator) -> list[_Note]:
     notes: list[_Note] = []
-    for pulse, position, mark in read_cells(plan.brief.genre.bass.cells, plan.pulses):
+    for pulse, position, mark in read_cells(plan.brief.genre.bass.cells, bar.pulses):
         chance, level = rng.random(2)
         if mark == "r" and chance > 0.2 + 0.7 * plan.brief.density:
             continue
@@ -53,12 +53,12 @@ def _bar(plan: Plan, bar: Bar, rng: np.random.Generator) -> list[_Note]:
 
 def _walking_bar(plan: Plan, bar: Bar, rng: np.random.Generator) -> list[_Note]:
     """A note on every pulse: root, then tones of the chord, and a step into the next root."""
-    marks = ["R", *(str(mark) for mark in rng.choice(["3", "5", "8", "7", "5", "3"], size=len(plan.pulses)))]
-    marks = marks[: len(plan.pulses)]
+    marks = ["R", *(str(mark) for mark in rng.choice(["3", "5", "8", "7", "5", "3"], size=len(bar.pulses)))]
+    marks = marks[: len(bar.pulses)]
     if len(marks) > 2:
         marks[-1] = "a"
     notes = []
-    for pulse, mark in zip(plan.pulses, marks, strict=True):
+    for pulse, mark in zip(bar.pulses, marks, strict=True):
         notes.append((plan.at(bar, pulse, Fraction(0)), mark, 0.75 + 0.15 * float(rng.random())))
         if pulse.steps == 4 and rng.random() < 0.12:
             notes.append((plan.at(bar, pulse, pulse.length / 2), "r", 0.5))

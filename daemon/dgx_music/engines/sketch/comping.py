@@ -78,7 +78,7 @@ def _strikes(
             continue
         marks = []
         if not holds:
-            for pulse, position, mark in read_cells(comp.cells, plan.pulses):
+            for pulse, position, mark in read_cells(comp.cells, bar.pulses):
                 chance, level = rng.random(2)
                 if mark == "?" and chance > 0.1 + 0.7 * plan.brief.density:
                     continue
@@ -90,7 +90,7 @@ def _strikes(
         if holds or comp.gate > 0.6:
             # Parts that ring are struck anew where the harmony changes; short stabs keep their rhythm.
             struck = {onset for onset, _, _ in marks}
-            changes = [c.onset for c in chords if bar.onset <= c.onset < bar.onset + plan.bar_quarters]
+            changes = [c.onset for c in chords if bar.onset <= c.onset < bar.onset + bar.quarters]
             marks += [(onset, 0.7, False) for onset in changes if onset not in struck]
         strikes += sorted(marks)
     return strikes

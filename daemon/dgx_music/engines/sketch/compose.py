@@ -49,6 +49,7 @@ def compose(
     return Score(
         genre=brief.genre.name,
         bpm=plan.bpm,
+        timeline=plan.timeline,
         meter=plan.meter,
         key=plan.key,
         bars=len(plan.bars),

@@ -56,12 +56,12 @@ def play_drums(plan: Plan) -> list[Event]:
 
 def _bar(plan: Plan, bar: Bar, rng: np.random.Generator) -> list[Event]:
     drums = plan.brief.genre.drums
-    fill_from = _fill_start(plan) if bar.fill and drums.fill != "none" else plan.bar_quarters
+    fill_from = _fill_start(plan, bar) if bar.fill and drums.fill != "none" else bar.quarters
     events = []
     for line in drums.lines:
         if line.from_density > plan.brief.density or (bar.section == "C" and line.sound in ("kick", "clap")):
             continue
-        for pulse, position, mark in read_cells(line.cells, plan.pulses):
+        for pulse, position, mark in read_cells(line.cells, bar.pulses):
             chance, level = rng.random(2)
             if mark == "?" and chance > 0.15 + 0.6 * plan.brief.density:
                 continue
@@ -70,7 +70,7 @@ def _bar(plan: Plan, bar: Bar, rng: np.random.Generator) -> list[Event]:
             if plan.brief.density < 0.25 and mark in "og" and chance > 0.5:
                 continue
             events += _hits(plan, bar, pulse, position, line.sound, mark, _LEVELS[mark] * (0.9 + 0.1 * level))
-    if fill_from < plan.bar_quarters:
+    if fill_from < bar.quarters:
         events += _fill(plan, bar, fill_from, rng)
     if drums.crash and bar.position == 0 and bar.index > 0:
         events.append(_event(bar.onset, "crash", 0.75))
@@ -86,17 +86,17 @@ def _hits(
     return [_event(plan.at(bar, pulse, place), sound, velocity) for place in (first, second)]
 
 
-def _fill_start(plan: Plan) -> Fraction:
+def _fill_start(plan: Plan, bar: Bar) -> Fraction:
     """A fill takes the bar's last pulse, in busy takes its last two, never the whole bar."""
-    wanted = 2 if plan.brief.density >= 0.5 and len(plan.pulses) > 3 else 1
-    return plan.pulses[-min(wanted, max(1, len(plan.pulses) - 1))].onset
+    wanted = 2 if plan.brief.density >= 0.5 and len(bar.pulses) > 3 else 1
+    return bar.pulses[-min(wanted, max(1, len(bar.pulses) - 1))].onset
 
 
 def _fill(plan: Plan, bar: Bar, start: Fraction, rng: np.random.Generator) -> list[Event]:
     sounds = _FILLS[plan.brief.genre.drums.fill]
     steps = [
         (pulse, index * pulse.step)
-        for pulse in plan.pulses
+        for pulse in bar.pulses
         for index in range(pulse.steps)
         if pulse.onset + index * pulse.step >= start
     ]
@@ -105,7 +105,7 @@ def _fill(plan: Plan, bar: Bar, start: Fraction, rng: np.random.Generator) -> li
         keep, level = rng.random(2)
         on_grid = position % (2 * pulse.step) == 0
         # A fill tightens towards the bar line: in its last pulse every step is struck.
-        if not on_grid and pulse is not plan.pulses[-1] and keep > 0.4 + 0.6 * plan.brief.density:
+        if not on_grid and pulse is not bar.pulses[-1] and keep > 0.4 + 0.6 * plan.brief.density:
             continue
         rise = 0.5 + 0.45 * (place + 1) / len(steps)
         sound = sounds[place * len(sounds) // len(steps)]

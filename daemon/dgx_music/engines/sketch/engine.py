@@ -83,7 +83,7 @@ class SketchEngine:
             sample_rate_hz=SAMPLE_RATE_HZ,
             info=info,
             stems=made.stems,
-            bpm=float(score.bpm),
+            bpm=float(score.bpm) if score.timeline.is_constant else None,
             meter=str(score.meter),
             key=str(score.key),
             notes=_notes(score),
@@ -138,6 +138,8 @@ def _samples(length_s: Fraction, *, loop: bool) -> int:
 def _notes(score: Score) -> str:
     """Say on a line how the take was made."""
     said = ["procedural sketch, no neural model", f"{score.genre} in {score.key}"]
+    if not score.timeline.is_constant:
+        said.append(f"on the session's tempo map from {float(score.bpm):g} BPM")
     if any(part != "drums" for part in score.parts):
         phrase = 4 * score.meter.quarters_per_bar
         said.append(" | ".join(chord.symbol for chord in score.chords if chord.onset < phrase))

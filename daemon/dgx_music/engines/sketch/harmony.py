@@ -73,7 +73,7 @@ def spell_chords(plan: Plan) -> tuple[ChordSpan, ...]:
     spans = []
     for bar in plan.bars:
         symbols = _bar_symbols(plan, bar, chosen[bar.section])
-        for onset, length, symbol in _share_bar(plan, bar, symbols):
+        for onset, length, symbol in _share_bar(bar, symbols):
             spans.append(ChordSpan(onset, length, symbol, *parse_chord(symbol, plan.key)))
     last = spans[-1]
     spans[-1] = replace(last, length=plan.end - last.onset)
@@ -142,12 +142,12 @@ def _bar_symbols(plan: Plan, bar: Bar, progression: tuple[str, ...]) -> list[str
     return progression[bar.index % len(progression)].split()
 
 
-def _share_bar(plan: Plan, bar: Bar, symbols: list[str]) -> list[tuple[Fraction, Fraction, str]]:
-    if len(symbols) == 1 or len(plan.pulses) == 1:
-        return [(bar.onset, plan.bar_quarters, symbols[-1])]
-    later = [pulse for pulse in plan.pulses[1:] if pulse.role == "strong"] or list(plan.pulses[1:])
-    middle = min(later, key=lambda pulse: abs(pulse.onset - plan.bar_quarters / 2))
+def _share_bar(bar: Bar, symbols: list[str]) -> list[tuple[Fraction, Fraction, str]]:
+    if len(symbols) == 1 or len(bar.pulses) == 1:
+        return [(bar.onset, bar.quarters, symbols[-1])]
+    later = [pulse for pulse in bar.pulses[1:] if pulse.role == "strong"] or list(bar.pulses[1:])
+    middle = min(later, key=lambda pulse: abs(pulse.onset - bar.quarters / 2))
     return [
         (bar.onset, middle.onset, symbols[0]),
-        (bar.onset + middle.onset, plan.bar_quarters - middle.onset, symbols[1]),
+        (bar.onset + middle.onset, bar.quarters - middle.onset, symbols[1]),
     ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dgx_music.engines.sketch.plan import Bar, Plan
+    from dgx_music.engines.sketch.pulse import Pulse
 
 __all__ = ["play_lead"]
 
@@ -88,9 +89,12 @@ def _bar(plan: Plan, bar: Bar, kind: str, motif: _Motif, answer: _Motif) -> list
         used = motif if bar.phrase % 2 == 0 else answer
     elif bar.position == 3:
         used, keep = answer, max(1, (len(answer.places) + 1) // 2)
+    notes = list(zip(used.places, used.steps, strict=True))[:keep]
     return [
-        (plan.at(bar, plan.pulses[index], position), step + shift)
-        for (index, position), step in list(zip(used.places, used.steps, strict=True))[:keep]
+        (plan.at(bar, bar.pulses[index], position), step + shift)
+        for (index, position), step in notes
+        # In a shorter bar than the motif's own, what does not fit is left out.
+        if index < len(bar.pulses) and position < bar.pulses[index].length
     ]
 
 
@@ -103,9 +107,9 @@ def _sound(plan: Plan, chords: Sequence[ChordSpan], notes: list[tuple[Fraction, 
     for place, (onset, step, bar) in enumerate(notes):
         chord = chord_at(chords, onset)
         following = notes[place + 1][0] if place + 1 < len(notes) else plan.end
-        length = min((following - onset) * gate, 2 * plan.bar_quarters)
+        length = min((following - onset) * gate, 2 * bar.quarters)
         scale = scale_for(chord, plan.key, pentatonic=style.pentatonic)
-        strong = any(bar.onset + pulse.onset == onset for pulse in plan.pulses) or following - onset >= 1
+        strong = any(bar.onset + pulse.onset == onset for pulse in bar.pulses) or following - onset >= 1
         if bar.closing:
             scale = (plan.key.pitch_class,)
         pitch = _pitch(
@@ -129,7 +133,7 @@ def _arpeggio(plan: Plan, chords: Sequence[ChordSpan]) -> list[Event]:
     """Chord tones in running steps, up and down over two octaves, with rests that repeat every bar."""
     style = plan.brief.genre.lead
     rng = stream(plan.seed, "lead", 1)
-    steps = [(pulse, index * pulse.step) for pulse in plan.pulses for index in range(pulse.steps)]
+    steps = _steps(plan.pulses)
     sounding = [
         bool(rng.random() < 0.45 + 0.5 * plan.brief.density) or index == 0 for index in range(len(steps))
     ]
@@ -138,8 +142,9 @@ def _arpeggio(plan: Plan, chords: Sequence[ChordSpan]) -> list[Event]:
     for bar in plan.bars:
         if "lead" not in bar.parts:
             continue
+        steps = _steps(bar.pulses)
         for index, (pulse, position) in enumerate(steps if not bar.closing else steps[:1]):
-            if not sounding[index]:
+            if not sounding[index % len(sounding)]:
                 continue
             onset = plan.at(bar, pulse, position)
             tones = chord_at(chords, onset).tones
@@ -148,3 +153,8 @@ def _arpeggio(plan: Plan, chords: Sequence[ChordSpan]) -> list[Event]:
             length = pulse.step * Fraction(style.gate).limit_denominator(100) * (4 if bar.closing else 1)
             events.append(Event("lead", onset, length, pitch, 0.85 if position == 0 else 0.65))
     return events
+
+
+def _steps(pulses: Sequence[Pulse]) -> list[tuple[Pulse, Fraction]]:
+    """Return every step of a bar's grid: its pulse, and its straight position inside it."""
+    return [(pulse, index * pulse.step) for pulse in pulses for index in range(pulse.steps)]

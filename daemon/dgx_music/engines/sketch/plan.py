@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from dgx_music.engines.sketch.pulse import STRAIGHT, Pulse, Swing, pulses_of
 from dgx_music.engines.sketch.score import PARTS, SAMPLE_RATE_HZ
 from dgx_music.engines.sketch.streams import stream
-from dgx_music.request import Key, Meter, exact_fraction
+from dgx_music.request import Key, Meter, Timeline, exact_fraction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from dgx_music.engines.sketch.brief import Brief
-    from dgx_music.request import GenerationRequest
+    from dgx_music.request import BarLine, GenerationRequest
 
 __all__ = ["Bar", "Plan", "make_plan"]
 
@@ -47,6 +49,9 @@ class Bar:
     """Whether this is the last bar of a take that comes to an end."""
     parts: tuple[str, ...]
     """Who plays."""
+    quarters: Fraction
+    """Its length."""
+    pulses: tuple[Pulse, ...]
 
 
 @dataclass(frozen=True)
@@ -56,29 +61,28 @@ class Plan:
     brief: Brief
     seed: int
     bpm: Fraction
+    """The tempo, or the first one."""
     meter: Meter
+    """The meter, or the first one."""
     key: Key
     pulses: tuple[Pulse, ...]
+    """Of a bar in that meter."""
     swing: Swing
     bars: tuple[Bar, ...]
     length_quarters: Fraction
     """Where the audio ends."""
     loop: bool
+    timeline: Timeline
 
     @property
     def end(self) -> Fraction:
         """Where the last notes may end: at the last bar line, or later where a short rest of a bar is left over."""
-        return max(self.length_quarters, self.bars[-1].onset + self.bar_quarters)
+        return max(self.length_quarters, self.bars[-1].onset + self.bars[-1].quarters)
 
     @property
     def closes(self) -> bool:
         """Whether the take comes to an end of its own."""
         return self.bars[-1].closing
-
-    @property
-    def bar_quarters(self) -> Fraction:
-        """A bar's length in quarter notes."""
-        return self.meter.quarters_per_bar
 
     def at(self, bar: Bar, pulse: Pulse, position: Fraction) -> Fraction:
         """Return a straight position inside a pulse as quarter notes from the start, swung."""
@@ -93,19 +97,13 @@ def make_plan(request: GenerationRequest, brief: Brief, seed: int) -> Plan:
     quarters = meter.quarters_per_bar
     draw = rng.random(4)
     bpm = exact_fraction(request.bpm) if request.bpm is not None else _tempo(request, brief, quarters, draw)
-    length = request.length_exact_s * bpm / 60
-    count = max(1, math.ceil(length / quarters))
-    # A range in samples at a known tempo misses the bar line by a fraction of a sample; it still means whole bars.
-    nearest = max(1, round(length / quarters))
-    if abs(nearest * quarters - length) * 60 * SAMPLE_RATE_HZ / bpm <= 2:
-        count = nearest
-        whole = True
-    else:
-        whole = False
+    timeline = request.timeline or Timeline.constant(bpm, meter, request.length_exact_s)
+    length = timeline.length_quarters
+    lines, whole = _bar_lines(timeline, length)
     closes = not request.loop and (request.bpm is None or not whole)
-    if closes and not whole and count > 1 and length - (count - 1) * quarters < quarters / 2:
+    if closes and not whole and len(lines) > 1 and length - lines[-1].quarters < _length(lines[-1]) / 2:
         # Too little is left of the last bar to close in it: the bar before closes and rings on.
-        count -= 1
+        lines.pop()
     return Plan(
         brief=brief,
         seed=seed,
@@ -114,10 +112,26 @@ def make_plan(request: GenerationRequest, brief: Brief, seed: int) -> Plan:
         key=key,
         pulses=pulses_of(meter),
         swing=_swing(brief),
-        bars=_form(count, quarters, brief, loop=request.loop, closes=closes),
+        bars=_form(lines, brief, loop=request.loop, closes=closes),
         length_quarters=length,
         loop=request.loop,
+        timeline=timeline,
     )
+
+
+def _length(line: BarLine) -> Fraction:
+    return line.meter.quarters_per_bar
+
+
+def _bar_lines(timeline: Timeline, length: Fraction) -> tuple[list[BarLine], bool]:
+    """Return the lines of the bars that a length takes, and whether it ends with a bar."""
+    shortest = min(_length(line) for line in timeline.meters)
+    lines = list(timeline.bar_lines(math.ceil(length / shortest) + 2))
+    # A range in samples at a known tempo misses the bar line by a fraction of a sample; it still means whole bars.
+    end = min(lines[1:], key=lambda line: abs(line.quarters - length))
+    if abs(timeline.seconds_at(end.quarters) - timeline.length_s) * SAMPLE_RATE_HZ <= 2:
+        return [line for line in lines if line.quarters < end.quarters], True
+    return [line for line in lines if line.quarters < length], False
 
 
 def _key(brief: Brief, rng: np.random.Generator) -> Key:
@@ -162,9 +176,11 @@ def _swing(brief: Brief) -> Swing:
     return own if own != STRAIGHT else Swing(Fraction(1, 2), Fraction(2, 3))
 
 
-def _form(count: int, quarters: Fraction, brief: Brief, *, loop: bool, closes: bool) -> tuple[Bar, ...]:
+def _form(lines: Sequence[BarLine], brief: Brief, *, loop: bool, closes: bool) -> tuple[Bar, ...]:
     bars = []
-    for index in range(count):
+    count = len(lines)
+    pulses = {meter: pulses_of(meter) for meter in {line.meter for line in lines}}
+    for index, line in enumerate(lines):
         phrase, position = divmod(index, PHRASE_BARS)
         phrase_bars = min(PHRASE_BARS, count - phrase * PHRASE_BARS)
         section = "A" if count <= SECTION_BARS else "ABAC"[index // SECTION_BARS % 4]
@@ -173,7 +189,7 @@ def _form(count: int, quarters: Fraction, brief: Brief, *, loop: bool, closes: b
         bars.append(
             Bar(
                 index=index,
-                onset=index * quarters,
+                onset=line.quarters,
                 phrase=phrase,
                 position=position,
                 phrase_bars=phrase_bars,
@@ -181,6 +197,8 @@ def _form(count: int, quarters: Fraction, brief: Brief, *, loop: bool, closes: b
                 fill=position == phrase_bars - 1 and phrase_bars > 1 and not closing,
                 closing=closing,
                 parts=_players(index, count, section, brief, intro=not loop),
+                quarters=_length(line),
+                pulses=pulses[line.meter],
             )
         )
     return tuple(bars)

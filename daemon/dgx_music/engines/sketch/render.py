@@ -133,7 +133,7 @@ def place_notes(
 
 def _note(score: Score, event: Event) -> Note:
     drums = event.part == "drums"
-    gate = 0 if drums else score.sample_at(event.duration)
+    gate = 0 if drums else score.samples_of(event)
     step = max(1, min(VELOCITY_STEPS, round(event.velocity * VELOCITY_STEPS)))
     return Note(drums, score.instruments[event.part], event.pitch, gate, step)
 

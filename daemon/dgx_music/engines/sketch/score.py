@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dgx_music.request import Key, Meter
+    from dgx_music.request import Key, Meter, Timeline
 
 __all__ = ["PARTS", "SAMPLE_RATE_HZ", "ChordSpan", "Event", "Score"]
 
 SAMPLE_RATE_HZ = 48_000
+_HOLD_GRAIN = SAMPLE_RATE_HZ // 100
 PARTS = ("drums", "bass", "chords", "pad", "lead")
 """The parts that events belong to, in the order in which stems are summed."""
 
@@ -57,8 +58,11 @@ class Score:
 
     genre: str
     bpm: Fraction
-    """Quarter notes a minute."""
+    """Quarter notes a minute, at the start."""
+    timeline: Timeline
+    """When the places in quarter notes are reached."""
     meter: Meter
+    """The first bar's."""
     key: Key
     bars: int
     length_quarters: Fraction
@@ -74,7 +78,15 @@ class Score:
 
     def sample_at(self, quarters: Fraction) -> int:
         """Return the sample (48 kHz) at which a position in quarter notes falls, rounded half up."""
-        return math.floor(quarters * 60 * SAMPLE_RATE_HZ / self.bpm + Fraction(1, 2))
+        return math.floor(self.timeline.seconds_at(quarters) * SAMPLE_RATE_HZ + Fraction(1, 2))
+
+    def samples_of(self, event: Event) -> int:
+        """Return how long a note is held, in samples."""
+        if self.timeline.is_constant:
+            return self.sample_at(event.duration)
+        held = self.sample_at(event.onset + event.duration) - self.sample_at(event.onset)
+        # Notes of the same length would all differ by some samples, and each would have to be made anew.
+        return max(1, round(held / _HOLD_GRAIN)) * _HOLD_GRAIN
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -9,18 +9,20 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dgx_music.errors import DgxMusicError, JobStateError, RequestError
+from dgx_music.errors import ConfigError, DgxMusicError, JobStateError, RequestError
 from dgx_music.jobs import JobState, Source
 from dgx_music.surfaces.osc.arguments import Generate, read_generate
 from dgx_music.surfaces.osc.patterns import is_pattern, matches
 from dgx_music.surfaces.osc.replies import Endpoint
 from dgx_music.surfaces.osc.routes import (
     ACCEPTED,
+    ARDOUR,
     CANCEL,
     CANCELLED,
     ERROR,
     GENERATE,
     INCOMING,
+    LOOK,
     OUTGOING,
     PAUSE,
     PING,
@@ -36,12 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from dgx_music.jobs import Accepted
+    from dgx_music.surfaces.ardour import Desk
     from dgx_music.surfaces.door import Door
     from dgx_music.surfaces.osc.counters import OscCounters, RateLimitedLog
     from dgx_music.surfaces.osc.decode import OscMessage, OscValue, Unit
     from dgx_music.surfaces.osc.followers import Followers
     from dgx_music.surfaces.osc.replies import Replies
     from dgx_music.surfaces.osc.routes import Route
+    from dgx_music.transport import Transport
 
 __all__ = ["Commands"]
 
@@ -72,6 +76,8 @@ class Commands:
         counters: OscCounters,
         events: RateLimitedLog,
         version: str,
+        transport: Transport,
+        desk: Desk | None,
     ) -> None:
         self._door = door
         self._replies = replies
@@ -79,8 +85,9 @@ class Commands:
         self._counters = counters
         self._events = events
         self._version = version
+        self._transport = transport
+        self._desk = desk
         self._submissions: list[_Submission] = []
-        self.transport = "stopped"
         self._actions: dict[Route, Callable[[Endpoint, Sequence[OscValue]], Awaitable[None]]] = {
             CANCEL: self._cancel,
             STATUS: self._status,
@@ -88,7 +95,9 @@ class Commands:
             PAUSE: self._pause,
             RESUME: self._resume,
             PING: self._ping,
-            TRANSPORT: self._transport,
+            TRANSPORT: self._tell_transport,
+            ARDOUR: self._ask_desk,
+            LOOK: self._look,
         }
 
     async def carry_out(self, sender: Endpoint, unit: Unit) -> None:
@@ -175,9 +184,13 @@ class Commands:
         if submission.error:
             for generate in submission.asked:
                 self.refuse(to, submission.error, generate.request_id or GENERATE.address)
+                if self._desk is not None:
+                    self._desk.refused(generate.fields, submission.error)
             return
-        for accepted in submission.accepted:
+        for generate, accepted in zip(submission.asked, submission.accepted, strict=True):
             self._counters.accepted += 1
+            if self._desk is not None:
+                self._desk.accepted(generate.fields, accepted)
             self._replies.send(
                 to,
                 ACCEPTED,
@@ -249,7 +262,7 @@ class Commands:
             queue.completed,
             queue.failed,
             queue.cancelled,
-            self.transport,
+            self._transport.state,
         )
 
     async def _pause(self, sender: Endpoint, values: Sequence[OscValue]) -> None:
@@ -266,8 +279,20 @@ class Commands:
         if not _released(values):
             self._replies.send(sender, PONG, self._version, os.getpid())
 
-    async def _transport(self, _sender: Endpoint, values: Sequence[OscValue]) -> None:
-        self.transport = values[0].value
+    async def _tell_transport(self, _sender: Endpoint, values: Sequence[OscValue]) -> None:
+        self._transport.tell(values[0].value)
+
+    async def _ask_desk(self, _sender: Endpoint, values: Sequence[OscValue]) -> None:
+        ask_id, session_path, command, arguments = (value.value for value in values)
+        self._open_desk().ask(ask_id, session_path, command, arguments)
+
+    async def _look(self, _sender: Endpoint, values: Sequence[OscValue]) -> None:
+        self._open_desk().look(values[0].value)
+
+    def _open_desk(self) -> Desk:
+        if self._desk is None:
+            raise ConfigError("deliveries into Ardour are switched off: ardour.enabled is false")
+        return self._desk
 
 
 def _matching(address: str) -> list[Route]:

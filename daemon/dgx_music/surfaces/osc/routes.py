@@ -1,4 +1,4 @@
-"""The OSC routes in one typed table: what the daemon takes, what it sends, documentation and Lua constants.
+"""The OSC routes in one typed table: what the daemon takes, what it sends, and the documentation.
 
 A type string lists the OSC type tags that an argument may have; for an outgoing argument the first one is
 sent (`TF` means true or false).
@@ -11,6 +11,7 @@ from typing import Literal
 
 __all__ = [
     "ACCEPTED",
+    "ARDOUR",
     "CANCEL",
     "CANCELLED",
     "DONE",
@@ -18,6 +19,7 @@ __all__ = [
     "FAILED",
     "GENERATE",
     "INCOMING",
+    "LOOK",
     "OUTGOING",
     "PAUSE",
     "PING",
@@ -107,7 +109,21 @@ TRANSPORT = Route(
     "/dgx/transport",
     "in",
     (Argument("state", "s", choices=("rolling", "recording", "stopped")),),
-    "Tells the daemon what the DAW's transport does.",
+    "Tells the daemon what the DAW's transport does; a state other than stopped is believed for 15 seconds.",
+)
+_SESSION_PATH = Argument("session_path", "s")
+ARDOUR = Route(
+    "/dgx/ardour",
+    "in",
+    (Argument("ask_id", "s"), _SESSION_PATH, Argument("command", "s"), Argument("arguments", "s")),
+    "A script in Ardour asks: ping, status, cancel, who_made, again or fetch, with a JSON object of arguments; "
+    "answered by the file answer.ask_id in the session's spool.",
+)
+LOOK = Route(
+    "/dgx/look",
+    "in",
+    (_SESSION_PATH,),
+    "A script in Ardour has left a report in the session's spool; also has what waits for the session offered.",
 )
 
 ACCEPTED = Route(
@@ -180,7 +196,7 @@ QUEUE_REPLY = Route(
         Argument("cancelled", "i"),
         Argument("transport", "s"),
     ),
-    "The queue's counts, and the last transport state that was told.",
+    "The queue's counts, and what the DAW's transport does.",
 )
 ERROR = Route(
     "/dgx/error",
@@ -189,7 +205,7 @@ ERROR = Route(
     "A message was refused, and what would be right; about is its request_id or its address.",
 )
 
-INCOMING = (GENERATE, CANCEL, STATUS, QUEUE, PAUSE, RESUME, PING, TRANSPORT)
+INCOMING = (GENERATE, CANCEL, STATUS, QUEUE, PAUSE, RESUME, PING, TRANSPORT, ARDOUR, LOOK)
 OUTGOING = (ACCEPTED, PROGRESS, PREVIEW, DONE, FAILED, CANCELLED, PONG, STATUS_REPLY, QUEUE_REPLY, ERROR)
 
 

@@ -14,12 +14,14 @@ from dgx_music.surfaces.osc.followers import Followers
 from dgx_music.surfaces.osc.listening import bind
 from dgx_music.surfaces.osc.protocol import OscProtocol
 from dgx_music.surfaces.osc.replies import Replies
+from dgx_music.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from dgx_music.config import OscConfig
+    from dgx_music.surfaces.ardour import Desk
     from dgx_music.surfaces.door import Door
     from dgx_music.surfaces.osc.decode import Unit
     from dgx_music.surfaces.osc.protocol import Arrival
@@ -34,12 +36,34 @@ _GROUP = 256
 class OscSurface:
     """Listens for OSC on UDP until stopped."""
 
-    def __init__(self, config: OscConfig, door: Door, version: str, library_root: Path) -> None:
+    def __init__(
+        self,
+        config: OscConfig,
+        door: Door,
+        version: str,
+        library_root: Path,
+        *,
+        transport: Transport | None = None,
+        desk: Desk | None = None,
+    ) -> None:
+        """Make a surface that does not listen yet.
+
+        Args:
+            config: where to listen.
+            door: the way to the daemon.
+            version: the daemon's, for /dgx/pong.
+            library_root: what the paths of finished takes begin with.
+            transport: what is told of the DAW's transport; others may read it.
+            desk: answers Ardour's scripts, where that is switched on.
+        """
         self._config = config
         self._door = door
         self._version = version
         self._library_root = library_root
         self.counters = OscCounters()
+        self.transport = transport or Transport()
+        """What the DAW's transport does, as last told."""
+        self._desk = desk
         self._transport: asyncio.DatagramTransport | None = None
         self._protocol: OscProtocol | None = None
         self._commands: Commands | None = None
@@ -67,6 +91,8 @@ class OscSurface:
             counters=self.counters,
             events=protocol.events,
             version=self._version,
+            transport=self.transport,
+            desk=self._desk,
         )
         self._unsubscribe = self._door.subscribe(self._followers.on_update)
         self._task = asyncio.create_task(self._serve(protocol, self._commands), name="osc")
@@ -80,11 +106,6 @@ class OscSurface:
         host, port = self._transport.get_extra_info("sockname")[:2]
         return host, port
 
-    @property
-    def transport(self) -> str:
-        """What the DAW's transport does, as last told: `rolling`, `recording` or `stopped`."""
-        return self._commands.transport if self._commands else "stopped"
-
     async def stop(self) -> None:
         """Listen no more. What was accepted stays accepted."""
         if self._unsubscribe:
@@ -92,6 +113,7 @@ class OscSurface:
             self._unsubscribe = None
         if self._followers:
             self._followers.close()
+        self.transport.close()
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -221,6 +221,17 @@ def test_a_continuation_gives_the_new_audio_only_and_depends_on_what_came_before
     assert not np.array_equal(raw.audio, one(own, earlier).audio)
 
 
+def test_a_job_may_read_from_folders_of_its_own_besides_the_settings(folder, riff):
+    wanted = request(folder, duration=0.6, continue_from={"path": str(riff)})
+    spec = TakeSpec(0, 3, wanted, reading_roots=(riff.parent,))
+    elsewhere = AudiocraftEngine(replace(settings(), reading_roots=(riff.parent / "elsewhere",)))
+    usual = AudiocraftEngine(replace(settings(), reading_roots=(riff.parent,)))
+
+    ((_, raw),) = elsewhere.generate([spec], Listener())
+
+    assert np.array_equal(raw.audio, one(usual, wanted, seed=3).audio)
+
+
 def test_a_long_excerpt_is_continued_from_its_end(narrow, folder, riff):
     # Of a window of 1 s, 0.4 s are what it knows of the one before: so much of the excerpt is heard.
     whole = one(narrow, request(folder, duration=2, continue_from={"path": str(riff)}))

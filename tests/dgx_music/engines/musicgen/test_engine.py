@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -205,6 +206,25 @@ def test_audio_outside_the_roots_is_not_read(make, takes_of, tmp_path_factory):
     path = write(tmp_path_factory.mktemp("elsewhere") / "a.wav", np.zeros((1, 64_000), np.float32), RATE_HZ)
     with pytest.raises(DgxMusicError, match=r"reading\.roots"):
         make(takes_of(duration=1.0, continue_from={"path": path}))
+
+
+def test_a_job_may_read_from_folders_of_its_own_besides_the_settings(make, takes_of, tmp_path_factory):
+    session = tmp_path_factory.mktemp("session")
+    sides = np.random.default_rng(1).normal(0, 0.1, (2, 64_000)).astype(np.float32)
+    left, right = (write(session / f"x%{side}.wav", sides[i : i + 1], RATE_HZ) for i, side in enumerate("LR"))
+    both = write(session / "both.wav", sides, RATE_HZ)
+    setting = {"shape": "tiny_stereo"}
+
+    def go_on(**excerpt):
+        (take,) = takes_of(
+            duration=0.5, top_k=1, continue_from={"start": 16_000, "length": 32_000, **excerpt}
+        )
+        return make([replace(take, reading_roots=(session,))], **setting)[0].audio
+
+    parts = go_on(path=left, more=[{"path": right}])
+    np.testing.assert_array_equal(parts, go_on(path=both))
+    np.testing.assert_array_equal(parts, go_on(path=both, channel=0, more=[{"path": both, "channel": 1}]))
+    assert np.abs(parts - go_on(path=right, more=[{"path": left}])).max() > 1e-4
 
 
 def test_a_loop_is_as_long_as_its_bars_and_runs_into_itself(make, takes_of):

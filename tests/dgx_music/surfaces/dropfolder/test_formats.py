@@ -266,3 +266,39 @@ def test_front_matter_gives_back_what_json_quoting_wrote(fields: dict[str, Any])
         if isinstance(value, int) and not isinstance(value, bool) and len(shown) > 20:
             continue  # longer than any field's number; read as a decimal
         assert job[key] == value
+
+
+POINTS = '[{"at": 0, "bpm": 93.5, "meter": "7/8"}, {"at": 215614, "bpm": 120}]'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "a.json",
+            f'{{"prompt": "drums", "tempo_map": {POINTS}, "session": {{"path": "/s", "playlists": "join"}}}}',
+        ),
+        ("a.md", f"---\ntempo_map: '{POINTS}'\nsession.path: /s\nsession.playlists: join\n---\ndrums\n"),
+        (
+            "a.csv",
+            'prompt;tempo_map;session.path;session.playlists\ndrums;"{}";/s;join\n'.format(
+                POINTS.replace('"', '""')
+            ),
+        ),
+        (
+            "a.toml",
+            """
+            prompt = "drums"
+            session.path = "/s"
+            session.playlists = "join"
+            tempo_map = [{ at = 0, bpm = 93.5, meter = "7/8" }, { at = 215614, bpm = 120 }]
+            """,
+        ),
+    ],
+)
+def test_a_tempo_map_and_a_place_in_a_session_stand_in_every_format(name: str, text: str) -> None:
+    (job,) = jobs(name, text)
+    found = GenerationRequest.from_fields({**job, "bars": 5})
+    assert (found.bpm, found.meter, found.length_samples) == (93.5, "7/8", 215_614 + 3 * 84_000)
+    assert found.session is not None
+    assert (found.session.path, found.session.playlists) == ("/s", "join")

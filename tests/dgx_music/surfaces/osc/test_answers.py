@@ -384,10 +384,10 @@ def test_pause_and_resume_answer_with_the_queue_and_a_buttons_release_does_nothi
 
 def test_the_transport_is_remembered_and_only_known_states_are_taken() -> None:
     async def scenario(scene: Scene) -> None:
-        assert scene.surface.transport == "stopped"
+        assert scene.surface.transport.state == "stopped"
         scene.peer.send(message("/dgx/transport", "s", "recording"))
         assert await scene.peer.nothing_more()
-        assert scene.surface.transport == "recording"
+        assert scene.surface.transport.state == "recording"
         scene.peer.send(message("/dgx/transport", "s", "flying"))
         answer = await scene.peer.receive()
         assert answer[:2] == ("/dgx/error", "bad_request")

@@ -159,3 +159,35 @@ def test_symbols_and_characters_are_texts() -> None:
         "prompt": "drums",
         "key": "C",
     }
+
+
+def test_where_and_how_a_take_lands_comes_in_pairs_too() -> None:
+    found = request(
+        "ssssssssTsdsdss",
+        *("drums", "session.path", "/songs/one", "session.playlists", "copy", "session.on_top", "mine"),
+        *("session.stems", "session.replace.position", 48_000.0, "session.replace.length", 96_000.0),
+        *("session.replace.name", "warm pad.2"),
+    )
+    assert found.session is not None
+    assert (found.session.playlists, found.session.on_top, found.session.stems) == ("copy", "mine", True)
+    assert found.session.replace is not None
+    assert (found.session.replace.position, found.session.replace.length) == (48_000, 96_000)
+
+
+def test_a_tempo_map_comes_as_json_within_json_or_as_a_text_among_pairs() -> None:
+    points = '[{"at": 0.0, "bpm": 93.5, "meter": "7/8"}, {"at": 215614.0, "bpm": 120}]'
+    whole = request("s", f'{{"prompt": "drums", "seed": 1, "bars": 5, "tempo_map": {points}}}')
+    pairs = request("ssisiss", "drums", "seed", 1, "bars", 5, "tempo_map", points)
+    assert whole == pairs
+    assert (whole.bpm, whole.meter, whole.length_samples) == (93.5, "7/8", 215_614 + 3 * 84_000)
+
+
+def test_channels_come_as_a_text_among_pairs() -> None:
+    found = request(
+        "ssssssd",
+        *("drums", "continue_from.path", "/s/x%L.wav", "continue_from.more", '[{"path": "/s/x%R.wav"}]'),
+        *("continue_from.start", 480_000.0),
+    )
+    assert found.continue_from is not None
+    assert found.continue_from.start == 480_000
+    assert [source.path for source in found.continue_from.sources] == ["/s/x%L.wav", "/s/x%R.wav"]

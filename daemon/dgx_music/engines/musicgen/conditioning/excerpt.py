@@ -1,14 +1,12 @@
 """Reads the stretch of an audio file that a request names, and nothing outside the folders that may be read.
 
-The file is somebody else's: its path may lead anywhere and its header may claim anything.
+The file is somebody else's: its path may lead anywhere (`dgx_music.reading`) and its header may claim anything.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,19 +14,21 @@ import soundfile
 import soxr
 
 from dgx_music.errors import AudioError, RequestError
+from dgx_music.reading import open_inside
+from dgx_music.request.excerpt import MAX_CHANNELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
-    from dgx_music.request.model import AudioExcerpt
+    from dgx_music.request import AudioExcerpt
 
 __all__ = ["MAX_VALUES", "Audio", "convert", "read_excerpt"]
 
 MAX_VALUES = 2**26
 """Samples times channels that are read at most: 256 MB as float32, ten minutes of 48 kHz stereo and a bit."""
-_MAX_CHANNELS = 64
 _BLOCK_FRAMES = 65_536
 _RATES_HZ = range(1_000, 1_000_001)
 
@@ -42,21 +42,58 @@ class Audio:
     sample_rate_hz: int
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What is read of one file."""
+
+    path: str
+    start: int
+    length: int | None
+    channel: int | None
+    """`None` for all."""
+    max_values: int
+
+
 def read_excerpt(excerpt: AudioExcerpt, roots: Sequence[Path], *, max_values: int = MAX_VALUES) -> Audio:
-    """Read an excerpt; the file is opened for reading only and never changed.
+    """Read an excerpt; its files are opened for reading only and never changed.
 
     Args:
-        excerpt: what to read; start and length in samples of the file.
+        excerpt: what to read; start and length in samples of the file. Channels that are named one by one come from a
+            file each, and are the same stretch of it.
         roots: folders that may be read, with all that lies below them (`reading.roots`).
         max_values: samples times channels that may be read.
 
     Raises:
-        RequestError: the path may not be read, is no audio file, or the excerpt is not inside the file.
-        AudioError: the file holds less than its header claims, or values that are not finite.
+        RequestError: a path may not be read, is no audio file, the excerpt is not inside the file, or the files do not
+            go together.
+        AudioError: a file holds less than its header claims, or values that are not finite.
     """
-    descriptor = _open(excerpt.path, roots)
+    if not excerpt.sources:
+        return _read_part(_Part(excerpt.path, excerpt.start, excerpt.length, None, max_values), roots)
+    each = max_values // len(excerpt.sources)
+    audios = [
+        _read_part(_Part(source.path, excerpt.start, excerpt.length, source.channel, each), roots)
+        for source in excerpt.sources
+    ]
+    first = audios[0]
+    for source, audio in zip(excerpt.sources, audios, strict=True):
+        if audio.sample_rate_hz != first.sample_rate_hz:
+            raise RequestError(
+                f"{excerpt.path!r} has {first.sample_rate_hz} Hz and {source.path!r} {audio.sample_rate_hz} Hz; the "
+                "channels of one excerpt have one sample rate"
+            )
+        if audio.samples.shape[1] != first.samples.shape[1]:
+            raise RequestError(
+                f"{excerpt.path!r} has {first.samples.shape[1]} samples from {excerpt.start} on and {source.path!r} "
+                f"{audio.samples.shape[1]}; give the length that both have"
+            )
+    return Audio(np.concatenate([audio.samples for audio in audios]), first.sample_rate_hz)
+
+
+def _read_part(part: _Part, roots: Sequence[Path]) -> Audio:
+    descriptor = open_inside(part.path, roots)
     try:
-        return _read(descriptor, excerpt, max_values)
+        return _read(descriptor, part)
     finally:
         os.close(descriptor)
 
@@ -91,106 +128,57 @@ def convert(audio: Audio, *, to_hz: int, channels: int) -> npt.NDArray[np.float3
     return fitted
 
 
-def _open(text: str, roots: Sequence[Path]) -> int:
-    """Return a descriptor of a regular file below one of the roots, wherever links and races may point."""
-    if not roots:
-        raise RequestError(
-            "no folder may be read from; name the folders that hold your audio in reading.roots"
-        )
-    allowed = f"only what lies in {', '.join(str(root) for root in roots)} may be read (reading.roots)"
-    lexical = Path(os.path.normpath(text))
-    if "\0" in text or not lexical.is_absolute():
-        raise RequestError(
-            f"{text!r} is not a whole path; give one that starts with /, inside a folder of reading.roots"
-        )
-    real_roots = [_real(root) for root in roots]
-    # Nothing is looked up that does not at least read as if it were inside: not even whether it exists.
-    if not any(lexical.is_relative_to(root) for root in (*roots, *real_roots)):
-        raise RequestError(f"{text!r} lies outside: {allowed}")
-    try:
-        real = Path(text).resolve(strict=True)
-    except (OSError, RuntimeError, ValueError) as err:
-        raise RequestError(f"{text!r} cannot be opened: {_reason(err)}") from err
-    if not any(real.is_relative_to(root) for root in real_roots):
-        raise RequestError(f"{text!r} leads outside through a link: {allowed}")
-    try:
-        # Asked before opening too, because opening a device may already do something.
-        _need_regular(text, real.lstat().st_mode)
-        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError as err:
-        raise RequestError(f"{text!r} cannot be opened: {_reason(err)}") from err
-    try:
-        _need_regular(text, os.fstat(descriptor).st_mode)
-        _need_inside(text, Path(f"/proc/self/fd/{descriptor}").readlink(), real_roots)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _need_inside(text: str, opened: Path, real_roots: Sequence[Path]) -> None:
-    if not any(opened.is_relative_to(root) for root in real_roots):
-        raise RequestError(f"{text!r} was moved while it was opened; try again")
-
-
-def _need_regular(text: str, mode: int) -> None:
-    if stat.S_ISDIR(mode):
-        raise RequestError(f"{text!r} is a folder; name an audio file in it")
-    if not stat.S_ISREG(mode):
-        raise RequestError(f"{text!r} is no ordinary file, but a device, pipe or socket; name an audio file")
-
-
-def _real(root: Path) -> Path:
-    return Path(os.path.realpath(root))
-
-
-def _reason(err: Exception) -> str:
-    return err.strerror if isinstance(err, OSError) and err.strerror else str(err)
-
-
-def _read(descriptor: int, excerpt: AudioExcerpt, max_values: int) -> Audio:
+def _read(descriptor: int, part: _Part) -> Audio:
     try:
         with soundfile.SoundFile(descriptor, closefd=False) as file:
             channels, rate_hz, total = file.channels, file.samplerate, file.frames
-            if not 1 <= channels <= _MAX_CHANNELS or rate_hz not in _RATES_HZ:
+            if not 1 <= channels <= MAX_CHANNELS or rate_hz not in _RATES_HZ:
                 raise RequestError(
-                    f"{excerpt.path!r} claims {channels} channels at {rate_hz} Hz; at most {_MAX_CHANNELS} "
+                    f"{part.path!r} claims {channels} channels at {rate_hz} Hz; at most {MAX_CHANNELS} "
                     f"channels and 1 kHz to 1 MHz are read"
                 )
-            frames = _length(excerpt, total, channels, max_values)
-            if file.format != "MP3":
-                samples = _by_blocks(file, excerpt.start, frames)
-            elif (excerpt.start + frames) * channels > max_values:
+            if part.channel is not None and part.channel >= channels:
                 raise RequestError(
-                    f"{excerpt.path!r} is an MP3, of which only the first {max_values // channels} samples can be "
+                    f"{part.path!r} has {channels} channel(s), so no channel {part.channel}; they count from 0"
+                )
+            frames = _length(part, total, channels)
+            if file.format != "MP3":
+                samples = _by_blocks(file, part.start, frames, part.channel)
+            elif (part.start + frames) * channels > part.max_values:
+                raise RequestError(
+                    f"{part.path!r} is an MP3, of which only the first {part.max_values // channels} samples can be "
                     "reached; cut it, or give it as FLAC or WAV"
                 )
             else:
-                samples = _from_the_beginning(file, excerpt.start, frames)
+                samples = _of_channel(_from_the_beginning(file, part.start, frames), part.channel)
     except soundfile.SoundFileError as err:
-        raise RequestError(f"{excerpt.path!r} cannot be read as audio: {err}") from err
+        raise RequestError(f"{part.path!r} cannot be read as audio: {err}") from err
     found = samples.shape[1]
-    if not found or (found < frames and excerpt.length is not None):
+    if not found or (found < frames and part.length is not None):
         raise AudioError(
-            f"{excerpt.path!r} ends after {excerpt.start + found} samples where its header claims {total}; "
+            f"{part.path!r} ends after {part.start + found} samples where its header claims {total}; "
             "the file is cut off or damaged"
         )
     if not np.isfinite(samples).all():
-        raise AudioError(
-            f"{excerpt.path!r} holds values that are no numbers (NaN or infinite); export it anew"
-        )
+        raise AudioError(f"{part.path!r} holds values that are no numbers (NaN or infinite); export it anew")
     return Audio(samples, rate_hz)
 
 
-def _by_blocks(file: soundfile.SoundFile, start: int, frames: int) -> npt.NDArray[np.float32]:
+def _of_channel(samples: npt.NDArray[np.float32], channel: int | None) -> npt.NDArray[np.float32]:
+    return samples if channel is None else np.ascontiguousarray(samples[channel : channel + 1])
+
+
+def _by_blocks(
+    file: soundfile.SoundFile, start: int, frames: int, channel: int | None
+) -> npt.NDArray[np.float32]:
     """Read what is there; a header may claim more, and memory is taken only for what really comes."""
     file.seek(start)
-    blocks = [np.zeros((file.channels, 0), np.float32)]
+    blocks = [np.zeros((file.channels if channel is None else 1, 0), np.float32)]
     while frames:
         block = file.read(min(frames, _BLOCK_FRAMES), dtype="float32", always_2d=True)
         if not len(block):
             break
-        blocks.append(block.T)
+        blocks.append(_of_channel(block.T, channel))
         frames -= len(block)
     return np.concatenate(blocks, axis=1)
 
@@ -201,19 +189,20 @@ def _from_the_beginning(file: soundfile.SoundFile, start: int, frames: int) -> n
     return np.ascontiguousarray(samples)
 
 
-def _length(excerpt: AudioExcerpt, total: int, channels: int, max_values: int) -> int:
-    if excerpt.start >= total:
-        raise RequestError(f"{excerpt.path!r} has {total} samples; start {excerpt.start} is not inside it")
-    frames = total - excerpt.start
-    if excerpt.length is not None:
-        if excerpt.length > frames:
+def _length(part: _Part, total: int, channels: int) -> int:
+    if part.start >= total:
+        raise RequestError(f"{part.path!r} has {total} samples; start {part.start} is not inside it")
+    frames = total - part.start
+    if part.length is not None:
+        if part.length > frames:
             raise RequestError(
-                f"{excerpt.path!r} has {frames} samples from {excerpt.start} on; length {excerpt.length} is too long"
+                f"{part.path!r} has {frames} samples from {part.start} on; length {part.length} is too long"
             )
-        frames = excerpt.length
-    if frames * channels > max_values:
+        frames = part.length
+    channels = channels if part.channel is None else 1
+    if frames * channels > part.max_values:
         raise RequestError(
-            f"{excerpt.path!r}: {frames} samples of {channels} channels are too many; give a length of at most "
-            f"{max_values // channels} samples"
+            f"{part.path!r}: {frames} samples of {channels} channels are too many; give a length of at most "
+            f"{part.max_values // channels} samples"
         )
     return frames

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dgx_music.engines.musicgen.conditioning.excerpt import Audio, convert, read_excerpt
 from dgx_music.errors import AudioError, RequestError
-from dgx_music.request.model import AudioExcerpt
+from dgx_music.request import AudioExcerpt
 
 RATE_HZ = 44_100
 
@@ -330,3 +330,79 @@ class TestConversion:
         assert got.shape == expected.shape
         middle = slice(2000, -2000)
         assert np.abs(got - expected)[:, middle].max() < 1e-3
+
+
+class TestChannelsOneByOne:
+    """A DAW's recording: one mono file a channel, or channels picked out of several files."""
+
+    def excerpt(self, *sources, start=0, length=None):
+        (path, channel), *more = sources
+        return AudioExcerpt(
+            path=str(path),
+            start=start,
+            length=length,
+            channel=channel,
+            more=[{"path": str(other), "channel": number} for other, number in more],
+        )
+
+    def mono(self, path, seed, frames=1000, rate_hz=RATE_HZ):
+        samples = np.random.default_rng(seed).normal(0, 0.1, frames).astype(np.float32)
+        soundfile.write(path, samples, rate_hz, subtype="FLOAT")
+        return samples
+
+    def test_mono_files_become_the_channels_in_order(self, root):
+        left, right = self.mono(root / "x%L.wav", 1), self.mono(root / "x%R.wav", 2)
+        wanted = self.excerpt((root / "x%L.wav", 0), (root / "x%R.wav", 0), start=100, length=300)
+        audio = read_excerpt(wanted, (root,))
+        assert np.array_equal(audio.samples, np.stack([left, right])[:, 100:400])
+        assert audio.sample_rate_hz == RATE_HZ
+        swapped = self.excerpt((root / "x%R.wav", 0), (root / "x%L.wav", 0))
+        assert np.array_equal(read_excerpt(swapped, (root,)).samples, np.stack([right, left]))
+
+    def test_single_channels_of_many(self, root):
+        written = write(root / "a.wav", frames=100_000, channels=5)
+        one = read_excerpt(self.excerpt((root / "a.wav", 3), start=7, length=90_000), (root,))
+        assert np.array_equal(one.samples, written[3:4, 7:90_007])
+        several = read_excerpt(self.excerpt((root / "a.wav", 4), (root / "a.wav", 0)), (root,))
+        assert np.array_equal(several.samples, written[[4, 0]])
+
+    def test_the_first_file_gives_its_first_channel_where_none_is_named(self, root):
+        left, right = self.mono(root / "x%L.wav", 1), self.mono(root / "x%R.wav", 2)
+        named = AudioExcerpt(path=str(root / "x%L.wav"), more=[{"path": str(root / "x%R.wav")}])
+        assert np.array_equal(read_excerpt(named, (root,)).samples, np.stack([left, right]))
+
+    def test_that_a_file_does_not_have_are_refused(self, root):
+        self.mono(root / "a.wav", 1)
+        with pytest.raises(RequestError, match=r"has 1 channel\(s\), so no channel 1; they count from 0"):
+            read_excerpt(self.excerpt((root / "a.wav", 1)), (root,))
+
+    def test_at_two_rates_are_refused(self, root):
+        self.mono(root / "a.wav", 1)
+        self.mono(root / "b.wav", 2, rate_hz=48_000)
+        with pytest.raises(
+            RequestError, match=r"has 44100 Hz and .*b\.wav' 48000 Hz; the channels of one excerpt"
+        ):
+            read_excerpt(self.excerpt((root / "a.wav", 0), (root / "b.wav", 0)), (root,))
+
+    def test_of_two_lengths_need_a_length(self, root):
+        self.mono(root / "a.wav", 1)
+        self.mono(root / "b.wav", 2, frames=900)
+        both = ((root / "a.wav", 0), (root / "b.wav", 0))
+        with pytest.raises(
+            RequestError, match=r"has 1000 samples from 0 on and .*b\.wav' 900; give the length"
+        ):
+            read_excerpt(self.excerpt(*both), (root,))
+        assert read_excerpt(self.excerpt(*both, length=900), (root,)).samples.shape == (2, 900)
+        with pytest.raises(RequestError, match="length 901 is too long"):
+            read_excerpt(self.excerpt(*both, length=901), (root,))
+
+    def test_outside_the_roots_are_refused_wherever_in_the_list_they_stand(self, root, tmp_path):
+        self.mono(root / "a.wav", 1)
+        self.mono(tmp_path / "b.wav", 2)
+        with pytest.raises(RequestError, match=r"b\.wav' lies outside"):
+            read_excerpt(self.excerpt((root / "a.wav", 0), (tmp_path / "b.wav", 0)), (root,))
+
+    def test_together_may_not_be_too_many(self, root):
+        self.mono(root / "a.wav", 1)
+        with pytest.raises(RequestError, match="give a length of at most 500 samples"):
+            read_excerpt(self.excerpt((root / "a.wav", 0), (root / "a.wav", 0)), (root,), max_values=1000)

@@ -1,0 +1,102 @@
+-- What runs ten times a second in Ardour: takes in what the daemon has finished when nobody is disturbed by it, and tells
+-- the daemon what the transport does. It does as little as it can while there is nothing to do.
+local use = ...
+local claim, osc, permissions = use ("claim"), use ("osc"), use ("permissions")
+local place, saved, spool = use ("place"), use ("saved"), use ("spool")
+
+local hook = {}
+
+local SECOND = 1000000
+local REPEAT, ALIVE, LOOK, REST = 5 * SECOND, 10 * SECOND, SECOND, 2 * SECOND
+
+local function now () return ARDOUR.LuaAPI.monotonic_time () end
+
+local function transport ()
+	if Session:actively_recording () then return "recording" end
+	return Session:transport_rolling () and "rolling" or "stopped"
+end
+
+-- Returns a function that tells the daemon of the transport when it changes, and again and again while it moves.
+local function transport_teller ()
+	local told, at = "stopped", 0
+	return function (time)
+		local state = transport ()
+		if state ~= told or state ~= "stopped" and time - at >= REPEAT then
+			told, at = state, time
+			osc.transport (state)
+		end
+	end
+end
+
+-- Returns a function that tells whether the mouse has rested since it was asked first. Ardour loses the undo step of a
+-- drag into which something is delivered, and tells nobody that one is under way; but who drags moves the pointer.
+local function pointer_watch ()
+	local can_tell = Editor.get_pointer_position ~= nil
+	local x, y, since
+	return function (time)
+		if not can_tell then return true end
+		local position = Editor:get_pointer_position (0.0, 0.0)
+		if position[1] ~= x or position[2] ~= y then
+			x, y, since = position[1], position[2], time
+		end
+		return time - since >= REST
+	end
+end
+
+local function write_alive (folder)
+	return spool.alive (folder, {
+		time = os.time (), session = spool.session_path (), snapshot = Session:snap_name (), lua = place.version or "checkout",
+	})
+end
+
+-- Returns a function that runs another one and reports its errors, each once: a hook that raises one is gone for good.
+local function guard (folder)
+	local reported = {}
+	return function (duty, ...)
+		local ok, failure = pcall (duty, ...)
+		if ok or reported[failure] then return end
+		reported[failure] = true
+		spool.report (folder, { kind = "problem", message = "the hook met an error: " .. tostring (failure) })
+	end
+end
+
+-- Returns the function that is to be called on each tick.
+function hook.start ()
+	local folder = spool.folder ()
+	local tell_transport, guarded, watch_saves = transport_teller (), guard (folder), saved.watch (folder)
+	local alive_at, looked_at, waits, has_rested = -ALIVE, 0, false, nil
+
+	local function deliver (time)
+		if time - looked_at >= LOOK then
+			looked_at = time
+			local waited = waits
+			waits = claim.waits (folder)
+			if waits and not waited then has_rested = pointer_watch () end
+		end
+		-- To ask for the pointer costs more than all else here, so it is asked for only while something waits.
+		if not waits or not has_rested (time) or Session:actively_recording () then return end
+		waits = false  -- look again in a second, whatever comes of it
+		if not permissions.read ().import then return end
+		local outcome = use ("inbox").work (folder, function ()
+			return not Session:actively_recording () and has_rested (now ())
+		end)
+		if outcome and outcome.kind == "landed" then watch_saves.expect () end
+	end
+
+	local function every_ten_seconds (time)
+		if time - alive_at < ALIVE then return end
+		-- The daemon makes the folder when it hears of the session, so it may come any time.
+		alive_at = write_alive (folder) and time or time - ALIVE + SECOND
+		if watch_saves.look () then osc.look () end
+	end
+
+	guarded (osc.look)  -- the session is open: what waits for it can be put up
+	return function ()
+		local time = now ()
+		guarded (tell_transport, time)
+		guarded (deliver, time)
+		guarded (every_ten_seconds, time)
+	end
+end
+
+return hook
