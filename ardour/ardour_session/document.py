@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -205,12 +206,15 @@ class SessionDocument:
 
         Raises:
             FileExistsError: the session has an audio file of the name of a new one.
-            SessionError: the file has changed since it was opened, or the document is no session that exists.
+            SessionError: the file has changed since it was opened, or is write-protected, as Ardour takes it then for a
+                session to read only; or the document is no session that exists.
             OSError: a file cannot be written.
         """
         if self._path.suffix != SESSION_SUFFIX or not self._digest:
             raise SessionError("only a session that was opened can be saved in its place", path=self._path)
         path = self._path.resolve()
+        if not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
+            raise SessionError("it is write-protected, and left as it is", path=self._path)
         content = serialise(self._root)
         placed = self._place_audio(audio_folder(path.parent), hard_link=hard_link)
         try:

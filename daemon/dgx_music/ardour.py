@@ -12,8 +12,8 @@ from dgx_music.delivery.ardour.answers import Answers
 from dgx_music.delivery.ardour.bell import Bell
 from dgx_music.delivery.ardour.courier import Courier
 from dgx_music.delivery.ardour.layout import Spool
+from dgx_music.library.who_made import who_made
 from dgx_music.surfaces.ardour import Desk
-from dgx_music.who_made import who_made
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -19,7 +19,7 @@ from dgx_music.errors import EngineUnavailableError, QueueFullError, RequestErro
 from dgx_music.jobs import Accepted, JobState, JobUpdate, QueueStatus
 from dgx_music.jobs.deliveries import session_folder
 from dgx_music.jobs.store import NewJob
-from dgx_music.permissions import need_readable
+from dgx_music.reading.permissions import need_readable
 from dgx_music.request import GenerationRequest
 
 if TYPE_CHECKING:

@@ -382,6 +382,16 @@ def test_audio_that_is_there_already_under_the_name_of_new_audio_stops_a_save_in
     assert (mine.read_text(), users_session.read_bytes()) == ("mine", before)
 
 
+def test_a_write_protected_session_is_left_alone(users_session, new_track):
+    document = SessionDocument.open(users_session)
+    document.append([new_track])
+    users_session.chmod(0o444)
+    before, present = users_session.read_bytes(), sorted(users_session.parent.rglob("*"))
+    with pytest.raises(SessionError, match="write-protected"):
+        document.save_in_place("before-us")
+    assert (users_session.read_bytes(), sorted(users_session.parent.rglob("*"))) == (before, present)
+
+
 def test_a_link_to_a_session_stays_a_link(users_session, new_track, tmp_path):
     link = tmp_path / "link.ardour"
     link.symlink_to(users_session)

@@ -141,6 +141,34 @@ def test_takes_at_another_rate_are_refused_wherever_they_should_go(studio, song)
     assert studio.json("deliveries", "--session", song) == []
 
 
+def test_a_session_that_is_not_there_is_named_and_one_behind_a_link_found(studio, song, tmp_path):
+    gone, link = tmp_path / "gone", tmp_path / "link"
+    for command in (("inspect", gone), ("session", studio.job["job_id"], "--append", gone)):
+        refused(studio.run(*command, check=False), f"{gone}: is not there; name a session's folder")
+    (song.parent / "take two.ardour").write_bytes(song.read_bytes())
+    link.symlink_to(song.parent)
+    assert Path(studio.json("inspect", link)["path"]).name == "song.ardour"
+
+
+def test_deliveries_to_a_session_are_listed_after_it_is_gone(studio, song):
+    (made,) = studio.json("deliver", studio.job["job_id"], "--into", song)
+    song.rename(song.parent / "a.ardour")
+    (song.parent / "b.ardour").touch()
+    folder = song.parent
+    for place in (folder, folder / "a.ardour", folder / "gone.ardour"):
+        assert [one["id"] for one in studio.json("deliveries", "--session", place)] == [made["id"]]
+    folder.rename(folder.with_name("moved"))
+    assert [one["id"] for one in studio.json("deliveries", "--session", folder)] == [made["id"]]
+
+
+def test_a_landing_that_is_out_of_bounds_is_refused_and_not_stored(studio, song):
+    studio.run("deliver", studio.job["job_id"], "--into", song)
+    before = studio.json("deliveries")
+    done = studio.run("deliver", studio.job["job_id"], "--into", song, "--track", "x" * 300, check=False)
+    refused(done, "track: ", "at most 200 characters")
+    assert studio.json("deliveries") == before
+
+
 def test_no_option_is_taken_where_it_means_nothing(studio, song, tmp_path):
     job = studio.job["job_id"]
     for arguments in (

@@ -40,7 +40,9 @@ class Scene:
         session = {"path": str(self.ardour.session), "position": 96_000, **fields.pop("session", {})}
         request = {"prompt": "noise", "duration": 0.5, "engine": "test-noise", **fields}
         self.tell("/dgx/generate", json.dumps({**request, "session": session, "request_id": request_id}))
-        return request_id, self.await_answer(request_id)
+        answer = self.await_answer(request_id)
+        self.ardour.alive()  # as the hook does as soon as it finds the folder
+        return request_id, answer
 
     def ask(self, command, **arguments):
         ask_id = uuid.uuid4().hex
@@ -383,7 +385,6 @@ def test_an_ardour_whose_osc_surface_is_on_is_told_at_once(here, tmp_path):
         (scene.ardour.session / "dgx-music.permissions").write_text("markers = yes\n")
         here.run("pause")
         scene.ask_for_music()
-        scene.ardour.alive()
         here.run("resume")
         scene.claim()
         os.utime(scene.ardour.folder / "alive")

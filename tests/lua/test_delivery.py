@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -512,6 +513,114 @@ end end
 """
 
 
+ON_OTHER = """
+ardour { ["type"] = "EditorAction", name = "share" }
+function factory () return function ()
+	local other = Session:route_by_name ("Other"):to_track ()
+	other:use_playlist (ARDOUR.DataType ("audio"), Session:route_by_name ("Mine"):to_track ():playlist (), false)
+end end
+"""
+
+
+def rename(old, new):
+    """An action that renames a track."""
+    return f"""
+ardour {{ ["type"] = "EditorAction", name = "rename" }}
+function factory () return function () Session:route_by_name ("{old}"):set_name ("{new}") end end
+"""
+
+
+def owners_of(session_file):
+    """The id of the track that each playlist belongs to."""
+    found = re.findall(r"<Playlist [^>]*>", session_file.read_text())
+    return {
+        re.search(r' name="([^"]*)"', one)[1]: re.search(r' orig-track-id="([^"]*)"', one)[1] for one in found
+    }
+
+
+def test_deliveries_onto_one_track_give_it_back_as_it_was(tmp_path):
+    mine = own_music(tmp_path)
+    session = replace(mine, tracks=(*mine.tracks, Track("Other", Playlist("Other.1"), channel_count=2)))
+    with scene(tmp_path, session) as here:
+        spool, ardour = here.spool, here.ardour
+        note_what_is_said(ardour.modules / "say.lua", tmp_path / "said")
+        share, away, back = ardour.install_actions(ON_OTHER, rename("Mine", "Bass"), rename("Bass", "Mine"))
+        here.open()
+
+        def offer(delivery, track="Mine", **more):
+            takes = takes_of(spool, delivery, 2, track=track)
+            return here.deliver(spool.manifest(delivery, takes, track=track, **more))
+
+        def mine_now():
+            track = track_of(here.saved(), "Mine")
+            return track.playlist.name, {name: len(regions) for name, regions in placed(track).items()}
+
+        # The daemon names playlists after track and take, so those of two deliveries want the same names.
+        for delivery in ("gen_a-1", "gen_b-1"):
+            assert offer(delivery)["kind"] == "landed"
+        first = {"Mine.1": 1, "Mine 1": 1, "Mine 2": 1}
+        assert mine_now() == ("Mine 1 (2)", {**first, "Mine 1 (2)": 1, "Mine 2 (2)": 1})
+
+        # Under another name the track is the user's until they give the name back.
+        ardour.run_script(away)
+        here.run("dgx_remove_last")
+        ardour.await_window(MESSAGE)
+        assert "the track Bass plays it" in (tmp_path / "said").read_text()
+        here.message()
+        ardour.run_script(back)
+        assert here.remove_last()["delivery"] == "gen_b-1"
+        assert mine_now() == ("Mine 1", first)
+
+        # An undone delivery leaves the track on an empty playlist: to remove it gives the user's own back. The steps are
+        # the removal, the second delivery, Ardour's own two of its import, and the first one.
+        ardour.run_action(*["Editor/undo"] * 5)
+        assert mine_now() == ("Mine 1", {"Mine.1": 1, "Mine 1": 0})
+        assert here.remove_last()["delivery"] == "gen_a-1"
+        assert mine_now()[0] == "Mine.1"
+
+        # A playlist that two tracks share stays the one's whose it is, though the other one plays it on.
+        ardour.run_script(share)
+        here.saved()
+        owner = owners_of(here.session_file)["Mine.1"]
+        assert offer("gen_c-1", "Other", on_top="mine")["kind"] == "landed"
+        assert track_of(here.saved(), "Other").playlist.name == "Mine.1"
+        assert owners_of(here.session_file)["Mine.1"] == owner
+        ardour.quit()
+
+
+def test_a_session_saved_as_another_is_looked_after_as_that(tmp_path):
+    with scene(tmp_path, own_music(tmp_path)) as here:
+        spool, ardour = here.spool, here.ardour
+        here.open()
+        ardour.await_((spool.folder / "alive").exists, "the hook lives")
+
+        # What the action has fetched is the hook's to watch as well.
+        spool.put_up(spool.manifest("gen_f-1", takes_of(spool, "gen_f-1", 1)))
+        here.run("dgx_fetch_now")
+        assert here.report()["delivery"] == "gen_f-1"
+        here.saved()
+        assert here.await_save()["delivery"] == "gen_f-1"
+
+        ardour.run_action("Main/SaveAs")
+        ardour.await_window("Save As")
+        ardour.press("ctrl+a")
+        ardour.type("second")
+        ardour.press("alt+o")
+        ardour.await_no_window("Save As")
+        ardour.await_only_window("second - Ardour")
+        (saved_as,) = ardour.home.rglob("second.ardour")
+        with HandMadeSpool(tmp_path, saved_as.parent) as other:
+            other.allow(**{"import": True})
+            ardour.await_((other.folder / "alive").exists, "the hook has followed")
+            spool.put_up(spool.manifest("gen_old-1", takes_of(spool, "gen_old-1", 1)))
+            other.put_up(other.manifest("gen_new-1", takes_of(other, "gen_new-1", 1), new_track=True))
+            ardour.await_(lambda: any(other.folder.glob("report.*")), "it has landed")
+            assert other.reports()[0]["delivery"] == "gen_new-1"
+        assert (spool.folder / "next").exists()
+        ardour.save(saved_as)
+        ardour.kill()
+
+
 def test_a_bad_file_is_reported_and_changes_nothing(tmp_path):
     with scene(tmp_path, own_music(tmp_path)) as here:
         spool, ardour = here.spool, here.ardour
@@ -784,6 +893,18 @@ def test_fetch_now_brings_what_the_daemon_puts_up_and_says_when_there_is_nothing
         )
         here.run("dgx_fetch_now")
         assert here.report()["delivery"] == "gen_g-1"
+
+        # The daemon may ring for it; then nothing is said, whether there is something or not.
+        manifest = spool.manifest(
+            "gen_h-1", takes_of(spool, "gen_h-1", 1, rate_hz=44_100), sample_rate=44_100, new_track=True
+        )
+        spool.put_up(manifest)
+        for _ in range(2):
+            (spool.folder / "rung").write_text(f"{time.time():.3f}")
+            here.run("dgx_fetch_now")
+            ardour.await_(lambda: not (spool.folder / "rung").exists(), "the ring is heard")
+        assert here.report()["delivery"] == "gen_h-1"
+        ardour.await_only_window(f"*{here.session_file.stem} - Ardour")
         here.run("dgx_fetch_now")
         here.message()
         assert ardour.complaints() == []

@@ -224,6 +224,12 @@ def test_markers_make_sections_up_to_the_next_one_and_the_last_up_to_the_end():
     assert between("nil") == [("A", 0, 500), ("B too", 500, 900)]
 
 
+def test_each_chorus_of_a_song_remembers_a_prompt_of_its_own():
+    found = [{"name": name} for name in ("Verse", "Chorus", "Verse", "Chorus", "Chorus")]
+    keys = run_modules(f"return use ('sections').keys ({lua_literal(found)})")
+    assert keys == ["Verse", "Chorus", "Verse (2)", "Chorus (2)", "Chorus (3)"]
+
+
 @pytest.mark.parametrize(
     ("common", "own", "prompt"),
     [

@@ -441,6 +441,19 @@ def test_what_a_process_that_is_gone_had_taken_is_taken_once_more(tmp_path):
     assert lua(take) == ["two", "taken", False]
 
 
+def test_on_a_full_disk_nothing_is_taken_and_nothing_counts_as_interrupted(tmp_path):
+    (tmp_path / "taken").write_text("one")
+    told = lua(
+        f"""local open, take = io.open, use ('claim').take
+        io.open = function (path, mode) return open (mode == "wb" and "/dev/full" or path, mode) end
+        local refused = take ('{tmp_path}') == nil and take ('{tmp_path}') == nil
+        io.open = open
+        local text, _, twice = take ('{tmp_path}')
+        return {{ refused, text, twice }}"""
+    )
+    assert told == [True, "one", False]
+
+
 # -- the ledger -----------------------------------------------------------------------------------------------
 
 
@@ -464,6 +477,67 @@ def test_the_ledger_keeps_the_order_whatever_is_dropped(tmp_path):
     )
     assert told == ["", "c-1 b-1 a-1", "c-1 a-1", "a-1 c-1", "c-1", "c-1", ""]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_there_now_can_still_be_removed_where_it_is(tmp_path):
+    """Another snapshot of the session has it, or redo brings it back."""
+    modules = place_of(tmp_path / "daemon.json", tmp_path, tmp_path / "modules")
+    (modules / "removal.lua").write_text(
+        "return { is_there = function (e) return THERE[e.delivery] end, edited = function () end, take_away = function () return 1 end }"
+    )
+    (tmp_path / session_key("/s")).mkdir()
+    (modules / "say.lua").write_text("return { info = function () end }")
+    told = lua(
+        """THERE, Session = {}, { path = function () return '/s' end, snap_name = function () return 'now' end }
+        function Session:actively_recording () return false end
+        local ledger, folder, seen = use ('ledger'), use ('spool').folder (), {}
+        local function remove (...)
+            THERE = {} for _, id in ipairs { ... } do THERE[id] = true end
+            use ('remove_last').run ()
+            local ids = {}
+            for index, entry in ipairs (ledger.entries (folder)) do ids[index] = entry.delivery end
+            seen[#seen + 1] = table.concat (ids, ' ')
+        end
+        for _, id in ipairs { 'a-1', 'b-1', 'other-1', 'c-1' } do
+            ledger.add (folder, { delivery = id, snapshot = id == 'other-1' and 'other' or 'now' })
+        end
+        remove () remove ('b-1', 'a-1') remove ('other-1') remove ('a-1')
+        return seen""",
+        modules=modules,
+    )
+    assert told == ["c-1 other-1 b-1 a-1", "other-1 a-1", "a-1", ""]
+
+
+def test_the_hook_takes_nothing_while_ardour_records_or_exports_and_follows_the_session(tmp_path):
+    modules = place_of(tmp_path / "daemon.json", tmp_path, tmp_path / "modules")
+    for name in ("first", "second"):
+        folder = tmp_path / session_key(f"{tmp_path}/{name}")
+        folder.mkdir()
+        (folder / "next").write_text("no manifest")
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dgx-music.permissions").write_text("import = yes")
+    told = lua(
+        f"""local recording, exporting, name, time = false, true, 'first', 0
+        Session = {{ path = function () return '{tmp_path}/' .. name end, snap_name = function () return name end }}
+        function Session:actively_recording () return recording end
+        function Session:transport_rolling () return false end
+        function Session:engine () return {{ freewheeling = function () return exporting end }} end
+        ARDOUR = {{ DataType = function () end, LuaAPI = {{ monotonic_time = function () return time end }} }}
+        Editor = {{ get_pointer_position = function () return {{ 1, 1 }} end }}
+        local tick = use ('hook').start ()
+        local function waits ()
+            for _ = 1, 100 do time = time + 100000 tick () end
+            return use ('files').exists (use ('spool').folder () .. '/next')
+        end
+        local seen = {{ waits () }}
+        recording, exporting = true, false seen[2] = waits ()
+        name = 'second' seen[3] = waits ()
+        recording = false seen[4] = waits ()
+        name = 'first' seen[5] = use ('files').exists (use ('spool').folder () .. '/next')
+        return seen""",
+        modules=modules,
+    )
+    assert told == [True, True, True, False, True]
 
 
 # -- our audio in a session -----------------------------------------------------------------------------------

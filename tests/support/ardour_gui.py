@@ -233,7 +233,7 @@ class ArdourGui:
 
     def await_only_window(self, title: str) -> None:
         """Wait until this window is all there is: a dialog beside it would stay, and fail this."""
-        self.await_(lambda: list(self.windows()) == [title], f"{title!r} is the only window", 10)
+        self.await_(lambda: list(self.windows()) == [title], f"{title!r} is the only window", 30)
 
     def await_no_window(self, title: str) -> None:
         self.await_(lambda: title not in self.windows(), f"the window {title!r} is gone")
@@ -331,7 +331,7 @@ class ArdourGui:
             return
         self.run_action("Common/Save", "Common/Quit")
         try:
-            self._process.wait(20)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             raise ArdourGuiError(f"Ardour does not quit; windows: {list(self.windows())}") from None
         self._process = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from ardour_session import Track
 
-__all__ = ["GENERATE", "MESSAGE", "Studio", "placed", "studio"]
+__all__ = ["GENERATE", "MESSAGE", "PERMISSIONS", "Studio", "leave", "placed", "studio"]
 
 MESSAGE, PERMISSIONS, GENERATE = "DGX Music", "DGX Music: Permissions", "DGX Music: Generate"
 _SLOTS = (
@@ -85,7 +86,7 @@ class Studio:
         self.run("dgx_generate")
         self.ardour.await_window(GENERATE)
         self.ardour.type(prompt)
-        self.ardour.press("alt+o")
+        leave(self.ardour, GENERATE)
         # What was entered is kept when the answer has been read.
         memory = self.spool / "memory"
         self.ardour.await_(lambda: memory.exists() and prompt in memory.read_text(), "it is accepted")
@@ -113,11 +114,9 @@ class Studio:
         self.ardour.await_(has_come, f"{dialog!r} has come")
         self.ardour.await_window(dialog)
 
-    def message(self, *, keys: tuple[str, ...] = ("Escape",)) -> None:
-        """Wait for a message of ours, and answer it."""
-        self.ardour.await_window(MESSAGE)
-        self.ardour.press(*keys)
-        self.ardour.await_no_window(MESSAGE)
+    def message(self) -> None:
+        """Wait for a message of ours, and close it."""
+        leave(self.ardour, MESSAGE, "Escape")
 
     def await_another_look(self) -> None:
         """Wait until the hook has told again that it lives: meanwhile it has looked ten times for what is to be done."""
@@ -148,7 +147,7 @@ class Studio:
         found: list[Session] = []
 
         def is_so() -> bool:
-            self.ardour.send("/save_state")
+            self.ardour.save(self.session_file)
             found[:] = [read_session(self.session_file)]
             return until(found[0])
 
@@ -158,6 +157,23 @@ class Studio:
             tracks = {track.name: placed(track) for track in found[0].tracks} if found else {}
             raise ArdourGuiError(f"{err}\nthe saved session has {tracks}") from None
         return found[0]
+
+
+def leave(ardour: ArdourGui, title: str, key: str = "alt+o") -> None:
+    """Wait for a dialog, and press a key that leaves it: on a busy machine one may come before the dialog listens."""
+    ardour.await_window(title)
+    window, pressed = ardour.windows().get(title), 0.0
+
+    def is_left() -> bool:
+        nonlocal pressed
+        if ardour.windows().get(title) != window:
+            return True  # another one of that title may have come
+        if time.monotonic() - pressed > 5:
+            pressed = time.monotonic()
+            ardour.press(key)
+        return False
+
+    ardour.await_(is_left, f"{title!r} is left", 60)
 
 
 def placed(track: Track) -> dict[str, list[tuple[int, int]]]:

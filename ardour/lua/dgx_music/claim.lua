@@ -33,22 +33,23 @@ end
 function claim.take (folder)
 	local next_up, taken, retaken = folder .. "/next", folder .. "/taken", folder .. "/retaken"
 	if is_busy (folder) then return nil end
-	local file, twice
+	local from, file
 	if files.exists (retaken) then
-		file, twice = retaken, true
-	elseif files.exists (taken) then
 		file = retaken
-		if not os.rename (taken, retaken) then return nil end
+	elseif files.exists (taken) then
+		from, file = taken, retaken
+	elseif files.exists (next_up) then
+		from, file = next_up, taken
 	else
-		file = taken
-		if not files.exists (next_up) then return nil end
+		return nil
 	end
+	-- First this: where the disk is full, nothing is taken, and so nothing counts as interrupted.
 	if not files.write (folder .. "/busy", this_process () or "") then return nil end
-	if file == taken and not os.rename (next_up, taken) then
+	if from and not os.rename (from, file) then
 		os.remove (folder .. "/busy")
 		return nil
 	end
-	return files.read (file) or "", file, twice
+	return files.read (file) or "", file, from == nil
 end
 
 -- Ends a claim: what was taken is dealt with.

@@ -28,8 +28,10 @@ local function show_dialog (values, of, track)
 end
 
 local function length_in_samples (values, start)
-	if values.unit == "bars" then return map.bars_in_samples (start, form.integer (values.length)) end
-	return form.integer (values.length * Session:nominal_sample_rate ())
+	if values.unit ~= "bars" then return form.integer (values.length * Session:nominal_sample_rate ()) end
+	local whole = math.floor (values.length)
+	local least, most = map.bars_in_samples (start, whole), map.bars_in_samples (start, whole + 1)
+	return least + form.integer ((most - least) * (values.length - whole))
 end
 
 function continue.run ()

@@ -131,7 +131,7 @@ local function place_regions (said, placings, entry)
 			stop = math.max (stop, said.position + region:length ():samples ())
 			entry.regions[#entry.regions + 1] = {
 				stem = manifest.stem (said, placing.file), name = region:name (), playlist = placing.playlist:name (),
-				position = said.position, length = region:length ():samples (),
+				position = region:position ():samples (), length = region:length ():samples (),
 			}
 		end
 	end)

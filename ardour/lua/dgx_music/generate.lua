@@ -6,20 +6,23 @@ local memory, wish = use ("memory"), use ("wish")
 local generate = {}
 
 local FIRST = {
-	prompt = "", bars = 4, as_range = true, on_bar = false, takes = 3, engine = "auto", model = "auto", loop = false,
-	where = "new", stems = false,
+	prompt = "", bars = 4, as_range = true, on_bar = true, range_on_bars = false, takes = 3, engine = "auto", model = "auto",
+	loop = false, where = "new", stems = false,
 }
 
 local function show_dialog (values, start, length, track)
 	local rate = Session:nominal_sample_rate ()
-	local fields = { form.text ("prompt", "Prompt", values.prompt), form.count ("bars", "Bars", values.bars, 1, 512) }
-	local on_bar = "Start on the nearest bar line, not at the playhead"
+	local bars = length and "Bars, where not as the range" or "Bars"
+	local fields = { form.text ("prompt", "Prompt", values.prompt), form.count ("bars", bars, values.bars, 1, 512) }
 	if length then
-		on_bar = "Start and end on the nearest bar lines, not on the range's own ends"
-		local label = ("As long as the selected range (%.3f s)"):format (length / rate)
-		fields[#fields + 1] = form.tick ("as_range", label, values.as_range)
+		local as_range = ("As long as the selected range (%.3f s)"):format (length / rate)
+		local on_bars = "Start and end on the nearest bar lines, not on the range's own ends"
+		fields[#fields + 1] = form.tick ("as_range", as_range, values.as_range)
+		fields[#fields + 1] = form.tick ("range_on_bars", on_bars, values.range_on_bars)
+	else
+		local on_bar = "Start on the nearest bar line, not at the playhead"
+		fields[#fields + 1] = form.tick ("on_bar", on_bar, values.on_bar)
 	end
-	fields[#fields + 1] = form.tick ("on_bar", on_bar, values.on_bar)
 	fields[#fields + 1] = form.count ("takes", "Takes", values.takes, 1, 16)
 	fields[#fields + 1] = form.tick ("loop", "Seamless loop", values.loop)
 	fields[#fields + 1] = form.tick ("stems", "Stems too, on a track each (where the engine makes them)", values.stems)
@@ -35,10 +38,12 @@ local function show_dialog (values, start, length, track)
 	return form.ask ("Generate", wish.add_last_fields (fields, values, { session }))
 end
 
--- Where the music goes, to the sample: its start and length.
+-- Where the music goes, to the sample: its start and length. A playhead seldom stands on a bar line, and a range is meant
+-- as it is: so each has its own tick.
 local function stretch (values, start, length)
-	local stop = length and values.as_range and start + length
-	if values.on_bar then
+	local stop, on_bars = length and values.as_range and start + length, values.on_bar
+	if length then on_bars = values.range_on_bars end
+	if on_bars then
 		start = map.nearest_bar (start)
 		stop = stop and math.max (map.nearest_bar (stop), start + map.bars_in_samples (start, 1))
 	end

@@ -60,9 +60,8 @@ local function guard (folder)
 	end
 end
 
--- Returns the function that is to be called on each tick.
-function hook.start ()
-	local folder = spool.folder ()
+-- Returns the function that looks after the session as long as it lies in this folder of the spool.
+local function ticker (folder)
 	local tell_transport, guarded, watch_saves = transport_teller (), guard (folder), saved.watch (folder)
 	local alive_at, looked_at, waits, has_rested = -ALIVE, 0, false, nil
 
@@ -74,13 +73,12 @@ function hook.start ()
 			if waits and not waited then has_rested = pointer_watch () end
 		end
 		-- To ask for the pointer costs more than all else here, so it is asked for only while something waits.
-		if not waits or not has_rested (time) or Session:actively_recording () then return end
+		if not waits or not has_rested (time) or use ("inbox").ardour_records () then return end
 		waits = false  -- look again in a second, whatever comes of it
 		if not permissions.read ().import then return end
-		local outcome = use ("inbox").work (folder, function ()
-			return not Session:actively_recording () and has_rested (now ())
+		use ("inbox").work (folder, function ()
+			return not use ("inbox").ardour_records () and has_rested (now ())
 		end)
-		if outcome and outcome.kind == "landed" then watch_saves.expect () end
 	end
 
 	local function every_ten_seconds (time)
@@ -96,6 +94,18 @@ function hook.start ()
 		guarded (tell_transport, time)
 		guarded (deliver, time)
 		guarded (every_ten_seconds, time)
+	end
+end
+
+-- Returns the function that is to be called on each tick. 'Save as' gives the open session another folder.
+function hook.start ()
+	local path, tick
+	return function ()
+		local now_at = Session:path ()
+		if now_at ~= path then
+			path, tick = now_at, ticker (spool.folder ())
+		end
+		tick ()
 	end
 end
 

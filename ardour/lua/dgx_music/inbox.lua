@@ -17,6 +17,11 @@ function inbox.ardour_imports ()
 	return ok and ("\n" .. names):find ("\nimport\n", 1, true) ~= nil
 end
 
+-- Whether Ardour records or exports: what came in then would be in the way, or in the export's second half.
+function inbox.ardour_records ()
+	return Session:actively_recording () or Session:engine ():freewheeling ()
+end
+
 local function outcome_of (text, twice, folder, allowed, is_calm)
 	local said, problem, unread = manifest.parse (text)
 	if not said then

@@ -14,8 +14,13 @@ function ledger.newest (folder)
 	return is_id (id) and id or nil
 end
 
+-- Returns a text that is another one after each change of what the newest entry is.
+function ledger.mark (folder)
+	return files.read (folder .. "/last")
+end
+
 local function set_newest (folder, delivery)
-	if delivery then return files.write (folder .. "/last", delivery .. "\n") end
+	if delivery then return files.write (folder .. "/last", ("%s %s\n"):format (delivery, files.unique ())) end
 	return os.remove (folder .. "/last")
 end
 

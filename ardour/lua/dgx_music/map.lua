@@ -80,7 +80,7 @@ end
 
 -- Returns where a sample lies, as Ardour writes it: bar|beat|tick.
 function map.bar_beat_tick (sample)
-	return (tostring (tempos ():bbt_at (Temporal.timepos_t.from_ticks (tick_at (sample)))))
+	return tempos ():bbt_at (Temporal.timepos_t.from_ticks (tick_at (sample))):str ()
 end
 
 -- Ardour's clock counts a quarter note in whole ticks of its own, 282 240 000 a second: 93 comes out as 92.99999978. What

@@ -86,14 +86,33 @@ local function edited_track (entry, noted, track)
 		end
 	end)
 	if problem then return problem end
+	if track:rec_enable_control ():get_value () ~= 0 then return ("the track %s is armed"):format (noted.name) end
 	if not track:nth_plugin (0):isnil () then return ("the track %s has a plugin"):format (noted.name) end
 	if track:gain_control ():get_value () ~= 1 then return ("the fader of the track %s was moved"):format (noted.name) end
+end
+
+-- Returns the name of a track that plays regions of the delivery, though none of that name was noted: it has got another
+-- name, or shares the playlist.
+local function strange_track (entry)
+	local ids, found = {}, nil
+	sources.each_placed (entry.delivery, function (_, playlist) ids[playlist:to_stateful ():id ():to_s ()] = true end)
+	for track in Session:get_tracks ():iter () do
+		track = track:to_track ()
+		if not removal.track_of (entry, { name = track:name () }) then
+			each_playlist (track, function (playlist)
+				if ids[playlist:to_stateful ():id ():to_s ()] then found = track:name () end
+			end)
+		end
+	end
+	return found
 end
 
 -- Says what the user has edited since, or nothing: then the delivery may be taken away.
 function removal.edited (entry)
 	local problem = edited_region (entry)
 	if problem then return problem end
+	local strange = strange_track (entry)
+	if strange then return ("the track %s plays it, which has got this name or its playlist since"):format (strange) end
 	for _, noted in ipairs (entry.tracks) do
 		local track = removal.track_of (entry, noted)
 		if track then
@@ -111,19 +130,27 @@ function removal.edited (entry)
 	end
 end
 
+-- Whether a track that was there before plays a playlist of the delivery instead of the one that it played. It does so
+-- also when the regions were undone: then it is silent.
+local function plays_what_came (entry, noted, track)
+	local active = track:playlist ():name ()
+	return active ~= noted.was_active and removal.own_playlists (entry, track)[active] ~= nil
+end
+
 -- Whether anything of the delivery is left in the session.
 function removal.is_there (entry)
 	if sources.count_placed (entry.delivery) > 0 then return true end
 	if entry.marker and markers.find (entry.marker.name, entry.marker.position) then return true end
 	for _, noted in ipairs (entry.tracks) do
-		if noted.made and removal.track_of (entry, noted) then return true end
+		local track = removal.track_of (entry, noted)
+		if track and (noted.made or plays_what_came (entry, noted, track) and not removal.edited (entry)) then return true end
 	end
 	return false
 end
 
 -- Gives the user's playlist back to a track that was there before.
 local function restore_active (entry, noted, track)
-	if not removal.own_playlists (entry, track)[track:playlist ():name ()] then return end
+	if not plays_what_came (entry, noted, track) then return end
 	each_playlist (track, function (playlist)
 		if playlist:name () == noted.was_active then tracks.activate (track, playlist) end
 	end)
@@ -136,7 +163,7 @@ local function remove_track (track, own)
 		return
 	end
 	for name, playlist in pairs (own) do playlist:set_name ("removed " .. name) end
-	track:set_name ("removed " .. track:name ())
+	pcall (function () track:set_name ("removed " .. track:name ()) end)  -- it raises where names of ports become too long
 	track:set_active (false, nil)
 	Editor:hide_track_in_display (Editor:rtav_from_route (track):to_timeaxisview (), false)
 end

@@ -5,11 +5,14 @@ local say, spool = use ("say"), use ("spool")
 
 local remove_last = {}
 
--- Returns the newest entry of which something is in the session. Those of which nothing is left are forgotten.
+local MOST = 100  -- deliveries that are looked for
+
+-- Returns the newest entry of which something is in the session, and the newer ones of which nothing is left.
 local function newest (folder)
-	for _, entry in ipairs (ledger.entries (folder)) do
-		if removal.is_there (entry) then return entry end
-		ledger.drop (folder, entry.delivery)
+	local gone = {}
+	for _, entry in ipairs (ledger.entries (folder, MOST)) do
+		if removal.is_there (entry) then return entry, gone end
+		gone[#gone + 1] = entry
 	end
 end
 
@@ -19,7 +22,7 @@ function remove_last.run ()
 		say.warning ("Ardour is recording. Choose this again when it has stopped.")
 		return
 	end
-	local entry = newest (folder)
+	local entry, gone = newest (folder)
 	if not entry then
 		say.info ("There is no delivery of DGX Music in this session that could be removed.")
 		return
@@ -33,6 +36,10 @@ function remove_last.run ()
 	end
 	local count = removal.take_away (entry)
 	ledger.drop (folder, entry.delivery)
+	-- Redo could have brought them back, until now; those of another snapshot are there still.
+	for _, newer in ipairs (gone) do
+		if newer.snapshot == Session:snap_name () then ledger.drop (folder, newer.delivery) end
+	end
 	spool.report (folder, {
 		kind = "removed", delivery = entry.delivery, offer = entry.offer, snapshot = Session:snap_name (), regions = count,
 		message = "removed by the user",

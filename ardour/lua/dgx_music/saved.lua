@@ -27,15 +27,16 @@ local function unsaved (folder)
 	return found
 end
 
--- Returns a watch over a session: expect () after something has landed, look () now and then; that returns whether it
--- has reported something.
+-- Returns a watch over a session; look () now and then, it returns whether it has reported something.
 function saved.watch (folder)
-	local seen, waits = nil, #unsaved (folder) > 0
+	local seen, waits, told
 	local watch = {}
 
-	function watch.expect () waits = true end
-
 	function watch.look ()
+		local mark = ledger.mark (folder)  -- 'Fetch now' writes it as well
+		if mark ~= told then
+			told, waits = mark, #unsaved (folder) > 0
+		end
 		if not waits then return false end
 		local beginning = head ()
 		if beginning == seen then return false end

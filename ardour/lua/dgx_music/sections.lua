@@ -6,7 +6,7 @@ local memory, say, wish = use ("memory"), use ("say"), use ("wish")
 
 local sections = {}
 
-local MOST = 20  -- entries that a screen has room for
+local MOST = 100  -- entries; the dialog scrolls
 local FIRST = { all = "", engine = "auto", model = "auto" }
 
 local function is (location, what)
@@ -68,6 +68,17 @@ function sections.prompt (all, own)
 	return (all ~= "" and all .. ", " or "") .. form.trimmed (own)
 end
 
+-- Returns a name for each section to remember its prompt by: songs have many a chorus, each with its own.
+function sections.keys (found)
+	local keys, counts = {}, {}
+	for index, section in ipairs (found) do
+		local name = section.name
+		counts[name] = (counts[name] or 0) + 1
+		keys[index] = counts[name] == 1 and name or ("%s (%d)"):format (name, counts[name])
+	end
+	return keys
+end
+
 local function title (section)
 	local rate = Session:nominal_sample_rate ()
 	local bars = map.whole_bars (section.start, section.stop)
@@ -81,7 +92,7 @@ local function show_dialog (values, prompts, found, track)
 		form.text ("all", "Before each of them", values.all),
 	}
 	for index, section in ipairs (found) do
-		fields[#fields + 1] = form.text ("section" .. index, title (section), prompts[section.name])
+		fields[#fields + 1] = form.text ("section" .. index, title (section), prompts[index])
 	end
 	local lines = { ("One take each, all on the track '%s'."):format (track) }
 	return form.ask ("Fill the sections", wish.add_last_fields (fields, values, lines))
@@ -102,16 +113,17 @@ function sections.run ()
 	if not wish.may_land () then return end
 
 	local track = here.tracks ()[1] or here.unused_name ("Sections")
-	local values, empty = memory.recall ("sections", FIRST), {}
-	for _, section in ipairs (found) do empty[section.name] = "" end
-	local prompts = memory.recall ("section prompts", empty)
+	local values, keys, empty, prompts = memory.recall ("sections", FIRST), sections.keys (found), {}, {}
+	for _, key in ipairs (keys) do empty[key] = "" end
+	local kept = memory.recall ("section prompts", empty)
+	for index, key in ipairs (keys) do prompts[index] = kept[key] end
 	local entered = show_dialog (values, prompts, found, track)
 	if not entered then return end
 
 	local wanted, asked = 0, 0
 	for index, section in ipairs (found) do
 		local own = entered["section" .. index]
-		prompts[section.name] = own
+		kept[keys[index]] = own
 		local prompt = sections.prompt (entered.all, own)
 		if prompt then
 			wanted = wanted + 1
@@ -122,7 +134,7 @@ function sections.run ()
 		end
 	end
 	memory.keep ("sections", { all = entered.all, engine = entered.engine, model = entered.model })
-	memory.keep ("section prompts", prompts)
+	memory.keep ("section prompts", kept)
 	if asked < wanted then
 		say.info (("%d of %d sections were asked for; the others were not, after that answer."):format (asked, wanted))
 	end

@@ -40,8 +40,17 @@ local function own_playlist (track, name)
 	end
 end
 
--- Gives the track a playlist with this name, which is active then. Returns it and how it came: given (a new track's
--- first one), joined, copied (of the playlist `original`), made.
+-- Ardour lets two playlists of a track have one name, by which nobody could tell them apart any more.
+local function unused_name (track, name)
+	local free, number = name, 2
+	while own_playlist (track, free) do
+		free, number = ("%s (%d)"):format (name, number), number + 1
+	end
+	return free
+end
+
+-- Gives the track a playlist with this name, or with a number behind it where the track has one already; it is active
+-- then. Returns it and how it came: given (a new track's first one), joined, copied (of the playlist `original`), made.
 function tracks.playlist (track, name, how, original, is_first_of_new)
 	if is_first_of_new then
 		track:playlist ():set_name (name)
@@ -51,7 +60,7 @@ function tracks.playlist (track, name, how, original, is_first_of_new)
 		local own = own_playlist (track, name)
 		if own then return own, "joined" end
 	end
-	local before = track:playlist ():to_stateful ():id ():to_s ()
+	local free, before = unused_name (track, name), track:playlist ():to_stateful ():id ():to_s ()
 	if how == "copy" then
 		tracks.activate (track, original)
 		before = original:to_stateful ():id ():to_s ()
@@ -63,14 +72,14 @@ function tracks.playlist (track, name, how, original, is_first_of_new)
 	if playlist:to_stateful ():id ():to_s () == before then
 		error (("Ardour gives the track %s no further playlist"):format (track:name ()), 0)
 	end
-	playlist:set_name (name)
+	playlist:set_name (free)
 	return playlist, how == "copy" and "copied" or "made"
 end
 
--- Makes a playlist the one that is heard.
+-- Makes a playlist the one that is heard. Whose it is stays as it was: it may be another track's that this one shares.
 function tracks.activate (track, playlist)
 	if track:playlist ():to_stateful ():id ():to_s () ~= playlist:to_stateful ():id ():to_s () then
-		track:use_playlist (AUDIO, playlist, true)
+		track:use_playlist (AUDIO, playlist, false)
 	end
 end
 

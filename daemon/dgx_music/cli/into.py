@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from ardour_session import SessionDocument, SessionError
 from dgx_music.cli.session_files import SessionFileError, finished_jobs, session_file, show_remarks
 from dgx_music.delivery.adding import need_rate, tempo_remarks
@@ -14,9 +16,11 @@ from dgx_music.delivery.ardour.layout import Spool
 from dgx_music.delivery.asking import fields_into, landing_sample
 from dgx_music.delivery.occupied import hook_lives, open_snapshot
 from dgx_music.delivery.position import Place
+from dgx_music.errors import RequestError
 from dgx_music.jobs.deliveries import Deliveries, session_folder
-from dgx_music.permissions import PERMISSIONS_FILE, permissions
+from dgx_music.reading.permissions import PERMISSIONS_FILE, permissions
 from dgx_music.request import SessionTarget, read_prompt
+from dgx_music.request.explain import explain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +71,7 @@ def deliver(cli: Cli, job_ids: Sequence[str], landing: Landing) -> None:
     """Have the takes of finished jobs delivered into a session, one job after the other; the daemon does it.
 
     Raises:
-        RequestError: a job isn't completed, or has another sample rate than the session.
+        RequestError: a job isn't completed, has another sample rate than the session, or cannot land in this way.
         SessionFileError: the session cannot be read, or has no such bar.
     """
     jobs = finished_jobs(cli, job_ids)
@@ -103,9 +107,10 @@ def deliver(cli: Cli, job_ids: Sequence[str], landing: Landing) -> None:
 
 def deliveries(cli: Cli, limit: int, session: Path | None) -> None:
     """Print the newest deliveries, of all sessions or of one, and what is in their way."""
-    folder = None if session is None else session_folder(os.path.realpath(session_file(session).parent))
-    if session is not None and session.is_dir():
-        folder = session_folder(os.path.realpath(session))
+    folder = None
+    if session is not None:  # it may be gone by now
+        inside = session.suffix == ".ardour" and not session.is_dir()
+        folder = session_folder(os.path.realpath(session.parent if inside else session))
     with cli.store() as store:
         found = Deliveries(store.database).recent(limit, folder)
         jobs = {one.job_id: store.get(one.job_id) for one in found}
@@ -120,7 +125,7 @@ def _open(cli: Cli, path: Path) -> SessionDocument:
     try:
         return SessionDocument.open(snapshot or session_file(path))
     except (SessionError, OSError) as err:
-        raise SessionFileError(str(err)) from err
+        raise SessionFileError.of(err, path) from err
 
 
 def _target(job: Job, folder: str, start: int, landing: Landing) -> SessionTarget:
@@ -128,8 +133,11 @@ def _target(job: Job, folder: str, start: int, landing: Landing) -> SessionTarge
     given = {name: value for name, value in values.items() if value is not None}
     own = job.request.session
     if own is not None and session_folder(own.path) == folder and own.position == start:
-        return own.model_copy(update={"path": folder, **given})
-    return SessionTarget(path=folder, position=start, **given)
+        given = own.model_dump() | given
+    try:
+        return SessionTarget.model_validate(given | {"path": folder, "position": start})
+    except ValidationError as err:
+        raise RequestError(explain(err, SessionTarget)) from err
 
 
 def _way_remarks(cli: Cli, folder: Path, daemon: RunningDaemon | None) -> list[str]:

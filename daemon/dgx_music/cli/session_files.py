@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from ardour_session import SessionError
     from dgx_music.cli.context import Cli
     from dgx_music.delivery.ardour.layout import Spool
     from dgx_music.jobs import Job
@@ -24,6 +25,13 @@ class SessionFileError(DgxMusicError):
     """Raised when a session or template cannot be read or written."""
 
     code = "session"
+
+    @classmethod
+    def of(cls, err: SessionError | OSError, file: Path) -> SessionFileError:
+        """Say what went wrong with a file, or with what belongs to it."""
+        if isinstance(err, OSError) and err.strerror:
+            return cls(f"{err.filename2 or err.filename or file}: {err.strerror}")
+        return cls(str(err))
 
 
 def finished_jobs(cli: Cli, job_ids: Sequence[str]) -> list[Job]:
@@ -45,14 +53,17 @@ def session_file(path: Path) -> Path:
     """Return the `.ardour` file that is meant: a session's folder means the one that is named like it.
 
     Raises:
-        RequestError: the folder holds none of its name and several others, or none at all.
+        RequestError: there is nothing, or the folder holds none of its name and several others, or none at all.
     """
+    if not path.exists():
+        raise RequestError(f"{path}: is not there; name a session's folder, or its .ardour file")
     if not path.is_dir():
         return path
     files = sorted(path.glob("*.ardour"))
-    own = path / f"{path.absolute().name}.ardour"
-    if own in files:
-        return own
+    for folder in (path.absolute(), path.resolve()):  # as it is called here, and behind a link
+        own = path / f"{folder.name}.ardour"
+        if own in files:
+            return own
     if len(files) == 1:
         return files[0]
     raise RequestError(f"{path}: holds {len(files)} sessions; name the .ardour file")

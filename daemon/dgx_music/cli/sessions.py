@@ -63,7 +63,7 @@ def build(
             file_format = FileFormat.ARDOUR_6 if ardour6 else FileFormat.ARDOUR_7
             path, remarks = write_session(session, output, file_format=file_format), ()
     except (SessionError, OSError) as err:
-        raise SessionFileError(str(err)) from err
+        raise SessionFileError.of(err, output) from err
     show_remarks(remarks)
     cli.show({"session": str(path), "remarks": list(remarks)}, f'{path}\nopen it: ardour "{path}"')
 
@@ -86,7 +86,7 @@ def append(cli: Cli, job_ids: Sequence[str], target: Path, *, at: str | None) ->
         refuse_open(file, Spool(cli.paths.state_dir / "ardour"))
         kept = document.save_in_place(KEPT_AS)
     except (SessionError, OSError) as err:
-        raise SessionFileError(str(err)) from err
+        raise SessionFileError.of(err, file) from err
     show_remarks(added.remarks)
     rate = document.session.sample_rate_hz
     data = {
@@ -134,7 +134,7 @@ def inspect(cli: Cli, path: Path) -> None:
     try:
         session, findings = read_session(file), lint(file)
     except (SessionError, OSError) as err:
-        raise SessionFileError(str(err)) from err
+        raise SessionFileError.of(err, file) from err
     data = {
         "path": str(file),
         "session": _view(session),

@@ -41,7 +41,7 @@ def use_template(cli: Cli, name: str, output: Path, sample_rate: int) -> None:
     try:
         path = instantiate(file, output.name, sample_rate).save_new(output)
     except (SessionError, OSError) as err:
-        raise SessionFileError(str(err)) from err
+        raise SessionFileError.of(err, output) from err
     cli.show({"session": str(path)}, f'{path}\nopen it: ardour "{path}"')
 
 

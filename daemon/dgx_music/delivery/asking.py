@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dgx_music.errors import RequestError
@@ -10,7 +12,7 @@ from dgx_music.request import MAX_DURATION_S
 from dgx_music.request.prompt import read_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from fractions import Fraction
 
     from ardour_session import Grid, GridChange, SessionDocument
@@ -45,7 +47,7 @@ def fields_into(
     """Return a request's fields with everything that the session decides.
 
     Tempo and meter are those at the place, and the whole tempo map where they change before the take ends; a tempo or
-    meter among the given fields wins. A length in bars is that of the session's own bars.
+    meter among the given fields wins over the session's, and leaves the other of the two to it. A length in bars is that of the session's own bars.
 
     Args:
         document: the session, as it was saved last.
@@ -79,13 +81,20 @@ def fields_into(
         "sample_rate": rate,
         "session": {name: value for name, value in target.items() if value is not None},
     }
-    if "bpm" in given or "meter" in given:
-        return filled
-    end = _end(grid, start, _place_quarters(grid, start, at), given, rate)
+    if "bpm" in given:
+        own = {} if "meter" in given else {"meter": _meter(grid.changes(start, start + 1)[0])}
+        return filled | own
+    own_meter = "meter" in given
+    if own_meter and _bars(given) is not None:
+        end = start + MAX_DURATION_S * rate  # where bars of another meter end, the request finds out
+    else:
+        end = _end(grid, start, _place_quarters(grid, start, at), given, rate)
     changes = grid.changes(start, min(end, start + MAX_DURATION_S * rate))
+    if own_meter:
+        changes = tuple(replace(change, meter=None) for change in changes)
     if len(changes) == 1 and changes[0].end_bpm is None:
-        return filled | {"bpm": changes[0].bpm, "meter": _meter(changes[0])}
-    if _bars(given) is not None:
+        return filled | _point(changes[0], start, only=("bpm", "meter"))
+    if _bars(given) is not None and not own_meter:
         filled.pop("bars", None)
         filled["samples"] = end - start
     return filled | {"tempo_map": [_point(change, start) for change in changes]}
@@ -107,7 +116,9 @@ def _end(grid: Grid, start: int, quarters: Fraction, given: Mapping[str, Any], r
     if isinstance(samples := given.get("samples"), int):
         return start + samples
     duration_s = given.get("duration", _DEFAULT_DURATION_S)
-    return start + round(duration_s * rate) if isinstance(duration_s, int | float) else start + 1
+    if not isinstance(duration_s, int | float) or not math.isfinite(duration_s):
+        return start + 1
+    return start + round(duration_s * rate)
 
 
 def _bars(given: Mapping[str, Any]) -> int | None:
@@ -118,14 +129,16 @@ def _bars(given: Mapping[str, Any]) -> int | None:
     return bars if isinstance(bars, int) and 1 <= bars <= _MAX_BARS else None
 
 
-def _point(change: GridChange, start: int) -> dict[str, Any]:
+def _point(
+    change: GridChange, start: int, *, only: Collection[str] = ("at", "bpm", "end_bpm", "meter")
+) -> dict[str, Any]:
     point = {
         "at": change.sample - start,
         "bpm": change.bpm,
         "end_bpm": change.end_bpm,
         "meter": _meter(change),
     }
-    return {name: value for name, value in point.items() if value is not None}
+    return {name: value for name, value in point.items() if name in only and value is not None}
 
 
 def _meter(change: GridChange) -> str | None:

@@ -102,16 +102,18 @@ def _longest(job: Job) -> int:
 
 def _tempos(item: PlacedJob) -> list[TempoChange]:
     timeline, found = item.timeline, []
-    stretches = [stretch for stretch in timeline.stretches if stretch.start_quarters < item.length_quarters]
+    end = item.length_quarters
+    stretches = [stretch for stretch in timeline.stretches if stretch.start_quarters < end]
     for stretch in stretches:
         place = Fraction(round(stretch.start_quarters * _TICKS_PER_QUARTER), _TICKS_PER_QUARTER)
+        to_bpm = (
+            stretch.bpm_at(end) if stretch is stretches[-1] else stretch.to_bpm
+        )  # it may go on behind the job
         found.append(
-            TempoChange(
-                stretch.from_bpm, item.quarters + place, 4, stretch.to_bpm if stretch.glides else None
-            )
+            TempoChange(stretch.from_bpm, item.quarters + place, 4, to_bpm if stretch.glides else None)
         )
     if stretches and stretches[-1].glides:  # it has to end somewhere
-        found.append(TempoChange(stretches[-1].to_bpm, item.quarters + item.length_quarters))
+        found.append(TempoChange(stretches[-1].bpm_at(end), item.quarters + end))
     return found
 
 

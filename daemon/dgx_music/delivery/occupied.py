@@ -54,7 +54,7 @@ def why_open(session_file: Path, spool: Spool, processes: Path = Path("/proc")) 
 
 def pending_file(session_file: Path) -> Path | None:
     """Return the file in which an Ardour that crashed, or still runs, kept unsaved work of this session."""
-    pending = session_file.with_suffix(".pending")
+    pending = session_file.resolve().with_suffix(".pending")
     return pending if pending.exists() else None
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Place"]
 
-_SAMPLES = re.compile(r"\s*(\d{1,15})\s*(samples?)?\s*", re.IGNORECASE)
+_SAMPLES = re.compile(r"\s*(\d{1,14})\s*(samples?)?\s*", re.IGNORECASE)
 _BAR = re.compile(r"\s*(\d{1,4})(?:[.|](\d{1,2}))?\s*")
 _LAST_BAR = 9999
 

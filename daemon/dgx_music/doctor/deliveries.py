@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dgx_music import __version__
 from dgx_music.doctor.check import Check, info, ok, warning
-from dgx_music.permissions import PERMISSIONS_FILE, permissions
+from dgx_music.reading.permissions import PERMISSIONS_FILE, permissions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

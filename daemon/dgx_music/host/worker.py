@@ -23,7 +23,7 @@ from dgx_music.errors import DgxMusicError
 from dgx_music.host.control import JobControl
 from dgx_music.host.line import Line
 from dgx_music.host.messages import Cancelled, Done, Failed, Ready, TakeMade, Warm, settings_from_json
-from dgx_music.permissions import session_roots
+from dgx_music.reading.permissions import session_roots
 from dgx_music.request import GenerationRequest
 
 if TYPE_CHECKING:

@@ -164,10 +164,14 @@ class Deliveries:
         return self._change(delivery, before, state=DeliveryState.LANDED, code="", message=message, **values)
 
     def saved(self, session_path: str, delivery: str | None = None, snapshot: str = "") -> int:
-        """Note that the session was saved with a delivery in it, or with all that landed; return how many."""
+        """Note that the session was saved with a delivery in it, or with all that landed; return how many.
+
+        One that is named was found in the session's file, so that it is saved also where it is fetched meanwhile.
+        """
         where = [deliveries.c.session_path == session_path, deliveries.c.state == DeliveryState.LANDED]
         if delivery is not None:
-            where.append(deliveries.c.id == delivery)
+            before = (*OPEN, DeliveryState.LANDED)
+            where[1:] = [deliveries.c.id == delivery, deliveries.c.state.in_(before)]
         with self._database.write() as db:
             done = db.execute(
                 sa.update(deliveries)
@@ -230,6 +234,13 @@ class Deliveries:
         wanted = _select().where(deliveries.c.session_path == session_path, deliveries.c.state.in_(OPEN))
         with self._database.read() as db:
             return _all(db, wanted.order_by(deliveries.c.seq))
+
+    def has_unsaved(self, session_path: str) -> bool:
+        """Return whether anything has landed in a session and was not yet seen saved."""
+        state = deliveries.c.state == DeliveryState.LANDED
+        wanted = sa.select(deliveries.c.seq).where(deliveries.c.session_path == session_path, state).limit(1)
+        with self._database.read() as db:
+            return db.scalar(wanted) is not None
 
     def sessions(self, states: Sequence[DeliveryState]) -> list[str]:
         """Return the sessions that have deliveries in one of these states."""

@@ -112,9 +112,14 @@ def _mismatch(path: Path, version: str) -> str:
 
 
 def _keep_copy(path: Path, copy: Path) -> None:
-    if not copy.exists():
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
+    if copy.exists():
+        return
+    part = copy.with_name(f"{copy.name}.part")  # one that was killed leaves no half a copy under the name
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as target:
+        source.backup(target)
+    part.replace(copy)
 
 
 def _engine(path: Path) -> sa.Engine:

@@ -21,9 +21,9 @@ import sqlalchemy as sa
 from dgx_music.errors import AudioError, LibraryError, RequestError
 from dgx_music.jobs.database import Database
 from dgx_music.jobs.tables import files, jobs, takes
-from dgx_music.library.pcm import file_pcm, in_steps
+from dgx_music.library.pcm import file_pcm, frames_at_once, in_steps
 from dgx_music.library.provenance import read_provenance
-from dgx_music.reading import open_inside
+from dgx_music.reading.files import open_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,6 @@ _STEPS_APART = 1.5
 """Half a step from rounding to 24 bits, and one from the scale of 2^23 - 1."""
 _AUDIBLE_STEPS = 64
 """What is quieter (-102 dBFS) is near to everything that is as quiet."""
-_FRAMES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -213,7 +212,8 @@ def _near(item: _Heard, ours: soundfile.SoundFile) -> bool:
     with soundfile.SoundFile(item.descriptor, closefd=False) as theirs:
         possible = {channel: set(range(ours.channels)) for channel in item.channels}
         loudest = 0.0
-        for theirs_block, ours_block in zip(_steps(theirs), _steps(ours), strict=False):
+        at_once = frames_at_once(max(theirs.channels, ours.channels))
+        for theirs_block, ours_block in zip(_steps(theirs, at_once), _steps(ours, at_once), strict=False):
             if theirs_block.shape[1] != ours_block.shape[1]:
                 return False
             for channel, left in possible.items():
@@ -225,10 +225,10 @@ def _near(item: _Heard, ours: soundfile.SoundFile) -> bool:
     return loudest > _AUDIBLE_STEPS
 
 
-def _steps(file: soundfile.SoundFile) -> Iterator[npt.NDArray[np.float64]]:
+def _steps(file: soundfile.SoundFile, at_once: int) -> Iterator[npt.NDArray[np.float64]]:
     """Read a file from its beginning as `(channels, frames)` in steps of 24 bits, not rounded to them."""
     file.seek(0)
-    while len(block := file.read(_FRAMES_AT_ONCE, dtype="float64", always_2d=True)):
+    while len(block := file.read(at_once, dtype="float64", always_2d=True)):
         yield in_steps(block.T)
 
 

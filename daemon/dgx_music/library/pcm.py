@@ -24,11 +24,22 @@ if TYPE_CHECKING:
 
     from dgx_music.finishing.master import FileAudio
 
-__all__ = ["FULL_SCALE", "FilePcm", "as_24_bit", "blocks_of", "file_pcm", "in_steps", "pcm_hashes"]
+__all__ = [
+    "FULL_SCALE",
+    "FilePcm",
+    "as_24_bit",
+    "blocks_of",
+    "file_pcm",
+    "frames_at_once",
+    "in_steps",
+    "pcm_hashes",
+]
 
 FULL_SCALE = 1 << 23
 """Full scale in steps of 24 bits."""
 _FRAMES_AT_ONCE = 1 << 16
+_SAMPLES_AT_ONCE = 1 << 20
+"""A file may claim a thousand channels."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,11 @@ def in_steps(samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return float samples in steps of 24 bits and held within their range, but not rounded."""
     held = np.clip(np.nan_to_num(samples.astype(np.float64), posinf=1.0, neginf=-1.0), -1, 1)
     return np.minimum(held * FULL_SCALE, FULL_SCALE - 1)
+
+
+def frames_at_once(channels: int) -> int:
+    """Return how many frames of a file are quick to work on and need little memory."""
+    return min(_FRAMES_AT_ONCE, _SAMPLES_AT_ONCE // channels)
 
 
 def pcm_hashes(audio: FileAudio, bit_depth: int) -> tuple[str, ...]:
@@ -92,9 +108,10 @@ def blocks_of(file: soundfile.SoundFile) -> Iterator[npt.NDArray[np.int32]]:
     """
     file.seek(0)
     left = file.frames
+    at_once = frames_at_once(file.channels)
     while left > 0:
         # Every sample of up to 32 bits is a float64 without loss.
-        block = file.read(min(left, _FRAMES_AT_ONCE), dtype="float64", always_2d=True)
+        block = file.read(min(left, at_once), dtype="float64", always_2d=True)
         if not len(block):
             raise AudioError(
                 f"{left} samples are missing that the header claims; the file is cut off or damaged"

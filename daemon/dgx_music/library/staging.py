@@ -133,6 +133,9 @@ def _tempo_for_name(master: Master, raw: RawAudio, spec: TakeSpec) -> float | No
     asked, measured = spec.request.bpm, master.analysis.tempo_bpm
     if raw.bpm is not None:
         return raw.bpm
+    timeline = spec.request.timeline
+    if timeline is not None and not timeline.is_constant:
+        return None  # no one tempo is
     if asked is not None and measured is not None and abs(measured / asked - 1) <= _TEMPO_AGREES:
         return asked
     return None

@@ -15,6 +15,7 @@ _WANTED = {
     "less_than_equal": "at most {le}",
     "too_long": "at most {max_length} entries",
     "tuple_type": "a list",
+    "model_type": "an object with fields of its own",
     "string_too_short": "at least {min_length} character(s)",
     "string_too_long": "at most {max_length} characters",
     "literal_error": "{expected}",
@@ -77,7 +78,10 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "what is nested too deeply"
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 

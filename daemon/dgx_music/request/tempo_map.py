@@ -20,6 +20,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
@@ -203,10 +204,10 @@ class Timeline:
         timeline = replace(timeline, stretches=stretches)
         return replace(timeline, length_s=timeline.seconds_at(end))
 
-    @property
+    @cached_property
     def is_constant(self) -> bool:
         """Whether one tempo holds from start to end."""
-        return len(self.stretches) == 1 and not self.stretches[0].glides
+        return len(self.changes) == 1 and not self.stretches[0].glides
 
     @property
     def length_quarters(self) -> Fraction:

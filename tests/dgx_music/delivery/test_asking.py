@@ -85,6 +85,23 @@ def test_a_tempo_of_the_users_own_wins(opened):
     assert "tempo_map" not in fields
 
 
+def test_a_meter_or_a_tempo_of_the_users_own_leaves_the_other_to_the_session(opened):
+    steady = opened(rate=44_100)
+    _, request = asked(steady, "3", bars=4, meter="3/4")
+    assert (request.bpm, request.meter, request.bars) == (93.5, "3/4", 4)
+    _, request = asked(steady, "3", bars=4, bpm=80.0)
+    assert (request.bpm, request.meter, request.bars) == (80, "7/8", 4)
+    _, request = asked(opened(CHANGING), "2", bars=4, meter="3/4")
+    assert [(point.bpm, point.meter) for point in request.tempo_map][:2] == [(93, None), (100, None)]
+    assert request.timeline.length_quarters == 12
+
+
+@pytest.mark.parametrize("duration", [float("nan"), float("inf"), -1e300])
+def test_a_length_that_is_none_is_left_to_be_refused_with_the_request(opened, duration):
+    with pytest.raises(RequestError, match="duration: "):
+        asked(opened(), "2", duration=duration)
+
+
 def test_the_sessions_tempo_wins_over_the_prompts_words(opened):
     fields = fields_into(opened(), {"prompt": "rain, 84 bpm"}, Place(bar=1))
     assert GenerationRequest.from_fields(fields).bpm == 93.5

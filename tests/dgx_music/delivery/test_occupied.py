@@ -119,7 +119,8 @@ def test_the_snapshot_that_is_open_is_the_one_that_the_hook_names(song, spool, s
 def test_unsaved_work_beside_the_session_is_seen(song):
     assert pending_file(song) is None
     song.with_name("song.pending").touch()
-    assert pending_file(song) == song.with_name("song.pending")
+    (link := song.with_name("link.ardour")).symlink_to(song)
+    assert pending_file(song) == pending_file(link) == song.with_name("song.pending")
 
 
 def test_processes_that_end_while_they_are_looked_at_do_no_harm(song, spool, tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -121,6 +122,17 @@ def test_a_job_that_followed_a_tempo_map_brings_it_and_the_next_one_begins_on_a_
     assert session.markers[1].position_samples >= 480_000
     assert float(session.tempo_map.tempos[-1].bpm) == 100
     assert lint(write_session(session, tmp_path / "s")) == []
+
+
+def test_a_glide_that_ends_behind_the_take_is_as_steep_in_the_session_as_it_was_played(library):
+    glide = [{"at": 0, "bpm": 60.0, "end_bpm": 240.0, "meter": "4/4"}, {"at": 2_400_000, "bpm": 240.0}]
+    one = job(library, 1, bpm=None, meter=None, fields={"tempo_map": glide, "samples": 480_000})
+    session = session_from_jobs([one, job(library, 2, bpm=120, meter="4/4")], library, "s")
+    timeline = one.request.timeline
+    for quarters in range(12):
+        exact = timeline.seconds_at(Fraction(quarters)) * 48_000
+        assert abs(session.tempo_map.sample_at(Fraction(quarters), 48_000) - exact) <= 2
+    assert session.markers[1].position_samples >= 480_000
 
 
 def test_a_map_that_still_glides_at_the_end_of_the_take_ends_its_glide_on_the_bar_line(library, tmp_path):

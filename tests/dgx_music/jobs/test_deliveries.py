@@ -135,6 +135,22 @@ def test_fetch_takes_up_only_what_landed_and_was_never_saved(store, deliveries):
     assert [delivery.id for delivery in deliveries.due(SESSION)] == made[2:]
 
 
+def test_what_is_fetched_while_it_is_being_saved_is_saved(store, deliveries):
+    first, second = (f"{completed(store)}-1" for _ in range(2))
+    for delivery in (first, second):
+        deliveries.offered(delivery, 1)
+        deliveries.landed(delivery, message="2 regions")
+    assert deliveries.has_unsaved(SESSION)
+    assert deliveries.fetch(SESSION) == 2
+    assert deliveries.saved(SESSION, first, "one") == 1
+    assert [delivery.id for delivery in deliveries.due(SESSION)] == [second]
+    deliveries.offered(second, 2)
+    assert deliveries.saved(SESSION, second, "one") == 1
+    assert not deliveries.landed(second, "one")  # Ardour takes what was put up before, and finds it there
+    assert (states(deliveries), deliveries.fetch(SESSION)) == (["saved", "saved"], 0)
+    assert not deliveries.has_unsaved(SESSION)
+
+
 def test_a_job_can_be_delivered_once_more_and_elsewhere(store, deliveries):
     job_id = completed(store)
     assert deliveries.add(job_id).id == f"{job_id}-2"

@@ -85,7 +85,11 @@ def test_takes_of_the_first_schema_are_still_read_after_the_upgrade(tmp_path):
         db.execute("ALTER TABLE jobs DROP COLUMN req_tempo_map")
         db.execute("DROP TABLE deliveries")
     set_version(path, "0001")
+    (tmp_path / "jobs.sqlite.schema-0001.part").write_bytes(b"of an upgrade that was killed")
     assert schema.upgrade(path) == ("0001", schema.HEAD)
+    copy = tmp_path / "jobs.sqlite.schema-0001"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert schema.schema_version(copy) == "0001"
     store = Store(path)
     assert store.get(job_id).takes == (take(0, job_id),)
     store.close()

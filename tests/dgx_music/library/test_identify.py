@@ -17,8 +17,8 @@ from dgx_music.cli.context import Cli
 from dgx_music.cli.identifying import who_made as who_made_command
 from dgx_music.errors import AudioError, LibraryError, RequestError
 from dgx_music.library.identify import Sounding, identify
-from dgx_music.permissions import PERMISSIONS_FILE
-from dgx_music.who_made import who_made
+from dgx_music.library.who_made import who_made
+from dgx_music.reading.permissions import PERMISSIONS_FILE
 from support.made_library import RATE, MadeLibrary
 from support.signals import noise
 
@@ -263,7 +263,7 @@ class TestTheCommand:
 
 def test_the_daemon_itself_pays_for_none_of_it():
     code = (
-        "import sys, dgx_music.who_made, dgx_music.permissions, dgx_music.intake;"
+        "import sys, dgx_music.library.who_made, dgx_music.reading.permissions, dgx_music.intake;"
         "print([name for name in ('numpy', 'soundfile', 'lxml', 'soxr') if name in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from dgx_music.errors import AudioError
-from dgx_music.library.pcm import file_pcm, pcm_hashes
+from dgx_music.library.pcm import blocks_of, file_pcm, pcm_hashes
 from support.signals import noise
 
 FLOATS = st.floats(-2, 2, width=32, allow_nan=False) | st.sampled_from(
@@ -103,6 +103,16 @@ def test_long_files_are_hashed_in_blocks_that_do_not_show():
     )
     assert pcm_hashes(samples, 24) == expected
     assert hashes_in(samples << 8, "PCM_24").sha256 == expected
+
+
+def test_a_file_of_a_thousand_channels_needs_no_more_memory_than_another(tmp_path):
+    path = tmp_path / "wide.wav"
+    samples = np.arange(1000 * 2500, dtype=np.int16).reshape(2500, 1000)
+    soundfile.write(path, samples, 48_000, subtype="PCM_16")
+    with soundfile.SoundFile(path) as file:
+        assert max(block.size for block in blocks_of(file)) <= 1 << 20
+        found = file_pcm(file)
+    assert found.sha256 == pcm_hashes(np.ascontiguousarray(samples.T), 16)
 
 
 def test_a_file_that_is_cut_off_has_no_hash(tmp_path):

@@ -173,6 +173,12 @@ def test_an_asked_tempo_is_in_the_name_only_where_it_is_heard(asked, name_ends, 
     assert _staged(finish(raw, spec), raw, spec, tmp_path).files[0].final.endswith(name_ends)
 
 
+def test_no_tempo_is_in_the_name_of_a_take_on_a_map_of_several(tmp_path):
+    points = [{"at": 0, "bpm": 120}, {"at": 240_000, "bpm": 60}]
+    raw, spec = raw_take(clicks(120, 6, 48_000), 48_000, prompt="clicks", tempo_map=points)
+    assert _staged(finish(raw, spec), raw, spec, tmp_path).files[0].final.endswith("_t1.wav")
+
+
 def test_a_name_that_is_taken_gets_a_second_edition(stage, root):
     first = stage()
     publish(first.files, root)

@@ -219,10 +219,20 @@ def test_how_takes_land_is_part_of_the_request():
             {"path": "/s", "replace": {"position": -1, "length": 1}},
             "session.replace.position: -1 is not allowed",
         ),
+        ({"path": "/s", "position": 10**14}, "session.position: 100000000000000 is not allowed"),
+        ("/s", "session: '/s' is not allowed; it must be an object with fields of its own"),
     ],
 )
 def test_a_wrong_landing_is_refused_with_what_would_be_right(session, said):
     assert any(problem.startswith(said) for problem in problems(session=session))
+
+
+@pytest.mark.parametrize("field", ["loop", "tempo_map", "session"])
+def test_a_value_of_any_depth_is_refused_like_any_other(field):
+    deep: object = 1
+    for _ in range(5000):
+        deep = {"a": deep}
+    assert problems(**{field: deep})[0].startswith(f"{field}")
 
 
 def test_an_excerpt_names_channels_one_by_one():

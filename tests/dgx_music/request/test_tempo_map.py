@@ -153,6 +153,12 @@ def test_a_map_of_one_tempo_is_the_tempo_itself(bpm, meter, bars):
         assert mapped.timeline.is_constant
 
 
+def test_what_changes_after_the_take_makes_its_tempo_no_less_constant():
+    points = [{"at": 0, "bpm": 90}, {"at": 480_000, "bpm": 120, "end_bpm": 60}]
+    assert request(duration=10, tempo_map=points).timeline.is_constant
+    assert not request(duration=11, tempo_map=points).timeline.is_constant
+
+
 def test_a_glide_is_linear_in_beats_as_ardours_is():
     # From 60 to 120 over four beats: the tempo at beat q is 60 + 15 q, so the time is 60 / 15 · ln(1 + q / 4) = 4 ln 2.
     four_ln_2 = 2.772588722239781

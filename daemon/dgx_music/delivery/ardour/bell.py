@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from dgx_music.permissions import permissions
+from dgx_music.delivery.ardour.layout import write_beside
+from dgx_music.reading.permissions import permissions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +70,7 @@ class Bell:
             if slot is None:
                 _log.debug("Fetch now is not registered in Ardour: it fetches by itself")
             else:
+                write_beside(spool.rung, b"%d\n" % time.time())
                 sender.send(_message("/access_action", f"LuaAction/script-{slot}"))
             if self._config.arrival_marker and permissions(Path(spool.session_path)).get("markers", False):
                 sender.send(_message("/add_marker", "DGX Music: arrived"))

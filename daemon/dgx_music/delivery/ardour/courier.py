@@ -48,10 +48,10 @@ MAX_OFFERS = 3
 """How often a delivery is offered whose audio Ardour cannot find or read though the library holds it."""
 _POLL_S = 0.4
 """How often reports are looked for while Ardour is there; a /dgx/look is heard at once."""
-_POLL_CLOSED_S = 5.0
-"""The same while no Ardour has the session open, or something is in the way."""
-_POLL_UNSAVED_S = 60.0
-"""The same while all has landed, and Ardour was closed without saving it."""
+_POLL_SOON_S = 5.0
+"""When they are looked for once more where something was asked, and when it is tried again where something failed."""
+_POLL_CLOSED_S = 60.0
+"""How often they are looked for while no Ardour has the session open: one that opens it says so at once."""
 _MAX_DUE = 10_000
 _FETCH_S = 1.5
 """The script that fetches waits for its answer two seconds."""
@@ -128,13 +128,12 @@ class Courier:
     def on_update(self, update: JobUpdate) -> None:
         """Hear of a job; a completed one may have to be delivered."""
         if update.kind == "completed" and update.job.request.session is not None:
-            self.look(update.job.request.session.path)
+            self._visit_soon(update.job.request.session.path)  # however many looks others have sent
 
     def look(self, session_path: str) -> None:
         """Look into a session's spool, and for what waits for it, as soon as may be."""
         if len(self._due) < _MAX_DUE:
-            self._due.add(session_path)
-            self._wake.set()
+            self._visit_soon(session_path)
 
     async def fetch(self, session_path: str) -> int:
         """Offer again what landed in a session and was never saved; return how many deliveries that are.
@@ -145,7 +144,7 @@ class Courier:
         number = await self._thread.call(self._deliveries.fetch, spool.session_path)
         visited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((session_path, visited))
-        self.look(session_path)
+        self._visit_soon(session_path)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(visited, _FETCH_S)
         return number
@@ -166,6 +165,10 @@ class Courier:
         for spool in await asyncio.to_thread(self._spool.all):
             await asyncio.to_thread(clean_old, spool)
 
+    def _visit_soon(self, session_path: str) -> None:
+        self._due.add(session_path)
+        self._wake.set()
+
     # -- the loop --------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
@@ -178,7 +181,7 @@ class Courier:
             asked, self._due = self._due, set()
             now_s = asyncio.get_running_loop().time()
             polled = {path for path, at in self._again_at.items() if at <= now_s} - asked
-            for path in sorted(asked | polled):
+            for path in (*sorted(asked), *sorted(polled)):
                 waiting = [one for one in self._waiting if one[0] == path]
                 await self._visit_safely(path, asked=path in asked)
                 for one in waiting:
@@ -195,7 +198,7 @@ class Courier:
                 await self.tidy()
             except (DgxMusicError, OSError) as err:
                 self._trouble("deliveries cannot be taken up yet", err)
-                await asyncio.sleep(_POLL_CLOSED_S)
+                await asyncio.sleep(_POLL_SOON_S)
             else:
                 if self._due:
                     self._wake.set()
@@ -206,17 +209,18 @@ class Courier:
         try:
             spool = await asyncio.to_thread(self._spool.of, path)
             name = spool.session_path
-            if asked and name != path:
+            if name != path:
                 await self._thread.call(self._deliveries.session_moved, path, name)
                 self._again_at.pop(path, None)
+                self._has_due.pop(path, None)
             again_s = await self._visit(spool, asked=asked)
         except (DgxMusicError, OSError) as err:
             self._trouble(f"the deliveries into {path!r:.300} must wait", err)
-            again_s = _POLL_CLOSED_S
+            again_s = _POLL_SOON_S
         except Exception:  # noqa: BLE001 - whatever it is, the other sessions' deliveries must go on
             self.counters.troubles += 1
             _log.exception("the deliveries into %.300r must wait", path)
-            again_s = _POLL_CLOSED_S
+            again_s = _POLL_SOON_S
         if again_s is None:
             self._again_at.pop(name, None)
             self._has_due.pop(name, None)
@@ -228,7 +232,7 @@ class Courier:
         path = spool.session_path
         glance = await asyncio.to_thread(_glance, spool)
         if not asked and not glance.reports and (glance.busy or not self._has_due.get(path, True)):
-            return self._patience_s(path, glance)
+            return _patience_s(glance, asked=asked)
         if asked:
             await asyncio.to_thread(_make_if_open, spool)
         for report in glance.reports:
@@ -241,17 +245,9 @@ class Courier:
             waits_s = await self._offer_first(spool, due)
             due = await self._thread.call(self._deliveries.due, path)
         self._has_due[path] = bool(due)
-        if not due and not await self._thread.call(self._has_unsaved, path):
+        if not due and not await self._thread.call(self._deliveries.has_unsaved, path):
             return None
-        return max(waits_s, self._patience_s(path, glance))
-
-    def _patience_s(self, path: str, glance: _Glance) -> float:
-        if glance.ardour_is_there:
-            return _POLL_S
-        return _POLL_CLOSED_S if self._has_due.get(path, True) else _POLL_UNSAVED_S
-
-    def _has_unsaved(self, session_path: str) -> bool:
-        return session_path in self._deliveries.sessions([DeliveryState.LANDED])
+        return max(waits_s, _patience_s(glance, asked=asked))
 
     # -- reports ---------------------------------------------------------------------------------------------
 
@@ -264,7 +260,7 @@ class Courier:
         except (NonsenseError, OSError) as err:
             self.counters.nonsense += 1
             _log.warning("%s: this report cannot be understood: %s", path, err)
-            await asyncio.to_thread(note_problem, spool, "nonsense", f"a report was not understood: {err}")
+            await self._note_problem(spool, "nonsense", f"a report was not understood: {err}")
         await asyncio.to_thread(_remove, path)
 
     async def _record(self, spool: SessionSpool, report: Report) -> None:
@@ -277,7 +273,7 @@ class Courier:
             await call(verbs.saved, spool.session_path, report.delivery, report.snapshot)
         elif delivery is None:
             _log.warning("Ardour in %s: %s", spool.session_path, words)
-            await asyncio.to_thread(note_problem, spool, report.code or "problem", report.message)
+            await self._note_problem(spool, report.code or "problem", report.message)
         elif report.kind == "landed":
             self._put_up_again.pop((delivery.id, delivery.offers), None)
             if await call(verbs.landed, delivery.id, report.snapshot, report.message):
@@ -290,6 +286,12 @@ class Courier:
                 _log.warning("%s: %s", delivery.id, words)
         elif report.offer is None or report.offer == delivery.offers:
             await self._after_failure(delivery, report)
+
+    async def _note_problem(self, spool: SessionSpool, code: str, message: str) -> None:
+        try:
+            await asyncio.to_thread(note_problem, spool, code, message)
+        except OSError as err:  # it is in the log; the reports after it must not wait for a full disk
+            self._trouble(f"{spool.problems} cannot be written", err)
 
     async def _after_failure(self, delivery: Delivery, report: Report) -> None:
         code, message = report.code or "failed", report.message or "Ardour gave no reason"
@@ -335,7 +337,7 @@ class Courier:
                 times = self._put_up_again.get((delivery.id, offer), 0)
                 self._put_up_again[delivery.id, offer] = times + 1
                 if times and times & (times - 1):
-                    return _POLL_CLOSED_S
+                    return _POLL_SOON_S
             try:
                 job = await self._thread.call(self._store.get, delivery.job_id)
                 manifest = await asyncio.to_thread(prepare, spool, job, delivery, offer, self._library)
@@ -346,17 +348,17 @@ class Courier:
                 await self._fail(delivery, "internal", f"no manifest can be made of it: {err}")
                 continue
             except OSError as err:
-                await self._in_the_way(
-                    delivery, "spool", f"{err.filename or spool.folder}: {err.strerror or err}"
-                )
-                raise
+                self.counters.troubles += 1
+                where = err.filename or spool.folder
+                await self._in_the_way(delivery, "spool", f"{where}: {err.strerror or err}")
+                return _POLL_SOON_S
             await self._thread.call(self._deliveries.offered, delivery.id, offer)
             if not await asyncio.to_thread(put_up, spool, manifest):
                 return 0.0
             self.counters.offered += 1
             _log.info("%s: offered to %s", delivery.id, spool.session_path)
-            if self._on_offer is not None:
-                self._on_offer(spool)
+            if self._on_offer is not None and offer == 1:
+                self._on_offer(spool)  # the user asked for a later one, or the hook's report led to it
             return 0.0
         return 0.0
 
@@ -372,6 +374,13 @@ class Courier:
 def _glance(spool: SessionSpool) -> _Glance:
     busy = spool.is_busy()  # before the reports are listed: see above
     return _Glance(spool.reports(), busy, spool.ardour_is_there())
+
+
+def _patience_s(glance: _Glance, *, asked: bool) -> float:
+    if glance.ardour_is_there:
+        return _POLL_S
+    # The hook says that it lives a moment after its first look.
+    return _POLL_SOON_S if asked else _POLL_CLOSED_S
 
 
 def _make_if_open(spool: SessionSpool) -> None:

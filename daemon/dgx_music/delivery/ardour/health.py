@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dgx_music.delivery.ardour.layout import Spool
 from dgx_music.delivery.ardour.reports import noted_problems
-from dgx_music.permissions import permissions
+from dgx_music.reading.permissions import permissions
 
 if TYPE_CHECKING:
     from dgx_music.jobs.deliveries import Deliveries, Delivery

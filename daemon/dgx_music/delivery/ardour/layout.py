@@ -86,6 +86,11 @@ class SessionSpool:
         return self.folder / "alive"
 
     @property
+    def rung(self) -> Path:
+        """When the daemon, and not the user, last fired *Fetch now*, which is to say nothing then: seconds since 1970."""
+        return self.folder / "rung"
+
+    @property
     def problems(self) -> Path:
         """What the scripts met that belongs to no delivery, newest last: a JSON object a line."""
         return self.folder / "problems"
@@ -120,6 +125,8 @@ class SessionSpool:
         if not note.exists():
             write_beside(note, (json.dumps({"path": self.session_path}) + "\n").encode())
         if self.alias is not None:
+            if self.alias.is_symlink() and str(self.alias.readlink()) != self.folder.name:
+                self.alias.unlink(missing_ok=True)  # the links in the session's path lead elsewhere now
             with contextlib.suppress(FileExistsError):
                 self.alias.symlink_to(self.folder.name)
 
@@ -154,7 +161,7 @@ class SessionSpool:
                 found = [
                     (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name)
                     for entry in entries
-                    if _REPORT.fullmatch(entry.name)
+                    if _REPORT.fullmatch(entry.name) and not entry.is_dir(follow_symlinks=False)
                 ]
         except FileNotFoundError:
             pass  # no folder yet, or a report that went in this moment: it is looked at again

@@ -76,7 +76,7 @@ def manifest_of(
     place = place_of(job, delivery)
     track = place.track or labels.track_name(job)
     takes = [_take(*entry, place, track, len(job.takes)) for entry in files if entry[0].file.stem is None]
-    stems = [_stem(*entry) for entry in files if entry[0].file.stem is not None]
+    stems = [_stem(*entry, job) for entry in files if entry[0].file.stem is not None]
     return {
         "format": FORMAT,
         "delivery": delivery.id,
@@ -113,11 +113,12 @@ def _take(
     return {"name": name, "playlist": playlist, **_file(entry, path, fingerprint)}
 
 
-def _stem(entry: Offered, path: str, fingerprint: str) -> Mapping[str, Any]:
+def _stem(entry: Offered, path: str, fingerprint: str, job: Job) -> Mapping[str, Any]:
     stem = entry.file.stem or ""
     return {
         "name": labels.stem_region_name(entry.take, stem),
         "track": labels.stem_track_name(entry.take, stem),
+        "comment": labels.stem_comment(job, entry.take, stem),
         **_file(entry, path, fingerprint),
     }
 

@@ -59,12 +59,16 @@ def prepare(spool: SessionSpool, job: Job, delivery: Delivery, offer: int, libra
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     files = []
-    for entry in offered_files(job, delivery, offer):
-        original = library / entry.file.final
-        _check(original, entry.file)
-        path = folder / entry.name
-        _bring(original, path)
-        files.append((entry, str(path), fingerprint(path)))
+    try:
+        for entry in offered_files(job, delivery, offer):
+            original = library / entry.file.final
+            _check(original, entry.file)
+            path = folder / entry.name
+            _bring(original, path)
+            files.append((entry, str(path), fingerprint(path)))
+    except BaseException:  # copies that fill the disk must not stay there until it has room
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return lua_chunk(manifest_of(job, delivery, offer, files))
 
 

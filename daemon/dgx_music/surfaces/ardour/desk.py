@@ -37,7 +37,7 @@ _IDENTIFYING_AT_ONCE = 2
 
 
 class Identify(Protocol):
-    """Finds out which take the sources of a region are; `dgx_music.who_made.who_made` is the real one."""
+    """Finds out which take the sources of a region are; `dgx_music.library.who_made.who_made` is the real one."""
 
     async def __call__(self, sources: object, session_path: str) -> Mapping[str, Any]:
         """Return `{"found": False}`, or `found`, `job_id` and what else is known.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 
 import pytest
 from pythonosc.osc_message import OscMessage
@@ -56,6 +57,8 @@ def test_fetch_now_is_fired_by_its_slot_and_a_marker_only_where_it_is_wanted(ear
     port = ear.getsockname()[1]
     rung(spool, lambda: 3, osc_port=port)
     assert heard(ear) == ("/access_action", "LuaAction/script-3")
+    since = time.time() - int(spool.rung.read_text())
+    assert abs(since) < 60  # so that the action knows that nobody chose it
     rung(spool, lambda: 3, osc_port=port, arrival_marker=True)
     assert [heard(ear), heard(ear)] == [
         ("/access_action", "LuaAction/script-3"),

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.skipif(shutil.which("lua5.3") is None, reason="needs lu
 def quick(monkeypatch):
     """A courier that comes again soon where nobody seems to be there."""
     monkeypatch.setattr(courier_module, "_POLL_CLOSED_S", 0.05)
+    monkeypatch.setattr(courier_module, "_POLL_SOON_S", 0.05)
 
 
 def claimed(scene):
@@ -126,6 +127,25 @@ def test_an_offer_that_is_gone_without_a_word_is_put_up_again_with_its_number_bu
 
     asyncio.run(main())
     assert scene.states() == ["offered"]
+
+
+def test_sessions_that_nobody_opens_are_hardly_looked_at(scene, monkeypatch):
+    """A thousand of them, over the months, must not keep the daemon busy."""
+    monkeypatch.setattr(courier_module, "_POLL_SOON_S", 0.01)
+    monkeypatch.setattr(courier_module, "_POLL_CLOSED_S", 3600.0)
+
+    async def main():
+        gone = scene.ardour.session.with_name("gone")
+        scene.complete()
+        scene.complete(path=str(gone))
+        async with scene.courier() as courier:
+            await until(scene.ardour.next.exists)
+            soon = asyncio.get_running_loop().time() + 1000
+            await until(
+                lambda: len(courier._again_at) == 2 and all(at > soon for at in courier._again_at.values())
+            )
+
+    asyncio.run(main())
 
 
 def test_each_session_has_its_own_turn(scene, tmp_path):
@@ -286,6 +306,104 @@ def test_a_session_whose_folder_was_moved_behind_a_link_still_gets_what_waits(sc
     assert scene.deliveries.recent(1)[0].session_path == str(scene.ardour.session.with_name("moved"))
 
 
+def test_a_session_that_is_moved_behind_a_link_while_it_is_looked_after_has_one_name_from_then_on(
+    scene, quick
+):
+    async def main():
+        session, moved = scene.ardour.session, scene.ardour.session.with_name("moved")
+        scene.complete()
+        async with scene.courier() as courier:
+            await until(scene.ardour.next.exists)
+            session.rename(moved)
+            session.symlink_to("moved")
+            await until(lambda: scene.deliveries.recent(1)[0].session_path == str(moved))
+            await until(lambda: list(courier._again_at) == [str(moved)])
+            await until((scene.spool_root / session_key(str(moved)) / "next").exists)
+
+    asyncio.run(main())
+
+
+def test_a_completed_job_is_heard_of_however_many_looks_are_sent(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(courier_module, "_MAX_DUE", 1)
+
+    async def main():
+        async with scene.courier() as courier:
+            await courier.fetch(str(tmp_path))  # it has begun
+            job = scene.complete()
+            courier.look(str(tmp_path / "a"))
+            courier.look(str(tmp_path / "b"))
+            courier.on_update(JobUpdate(job, "completed"))
+            await claimed(scene)
+
+    asyncio.run(main())
+
+
+def test_what_nobody_can_read_or_note_holds_no_report_up(scene, monkeypatch):
+    async def main():
+        scene.complete()
+        async with scene.courier() as courier:
+            manifest = await claimed(scene)
+            (scene.ardour.folder / "report.0").mkdir()
+            (scene.ardour.folder / "report.1").symlink_to("/etc/passwd")
+            scene.ardour.report("problem", code="hook", message="the hook met an error")
+
+            def full(*_):
+                raise OSError(28, os.strerror(28))
+
+            monkeypatch.setattr(courier_module, "note_problem", full)
+            scene.ardour.land(manifest)
+            await until(lambda: scene.states() == ["landed"])
+            await until(lambda: [path.name for path in scene.ardour.folder.glob("report.*")] == ["report.0"])
+            assert courier.counters.nonsense == 1
+
+    asyncio.run(main())
+
+
+def test_a_full_disk_is_not_filled_further_and_the_delivery_comes_when_it_has_room(
+    scene, quick, monkeypatch, caplog
+):
+    scene.complete(takes=2)
+    whole, calls = offering.fingerprint, []
+
+    def full(path):
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError(28, os.strerror(28), str(path))
+        return whole(path)
+
+    monkeypatch.setattr(offering, "fingerprint", full)
+    seen = []
+    in_the_way = courier_module.Courier._in_the_way
+
+    async def look_around(courier, *arguments):
+        seen.append(list((scene.ardour.folder / "audio").iterdir()))
+        await in_the_way(courier, *arguments)
+
+    monkeypatch.setattr(courier_module.Courier, "_in_the_way", look_around)
+
+    async def main():
+        async with scene.courier():
+            assert (await claimed(scene))["offer"] == 1
+
+    asyncio.run(main())
+    assert seen == [[]]
+    assert "No space left" in caplog.text
+
+
+def test_a_session_that_is_gone_is_remembered_and_delivered_into_when_it_is_back(scene, quick):
+    async def main():
+        scene.complete()
+        scene.ardour.session.rmdir()
+        async with scene.courier():
+            await until(lambda: scene.deliveries.recent(1)[0].code == "session")
+            assert not scene.spool_root.exists()
+            scene.ardour.session.mkdir()
+            await claimed(scene)
+
+    asyncio.run(main())
+    assert scene.deliveries.recent(1)[0].code == ""
+
+
 def test_a_path_that_is_none_fails_with_the_reason(scene):
     async def main():
         scene.complete(path="songs/one")
@@ -314,7 +432,7 @@ def test_audio_of_another_file_system_is_copied(scene, monkeypatch):
     asyncio.run(main())
 
 
-def test_who_hears_of_offers_is_told_of_each(scene):
+def test_who_hears_of_offers_is_told_of_each_once(scene):
     heard = []
 
     async def main():
@@ -322,7 +440,8 @@ def test_who_hears_of_offers_is_told_of_each(scene):
         scene.complete()
         async with scene.courier(on_offer=lambda _: heard.append(scene.states())):
             scene.ardour.land(await claimed(scene))
-            await claimed(scene)
+            scene.ardour.fail(await claimed(scene), "vanished")
+            assert (await claimed(scene))["offer"] == 2
 
     asyncio.run(main())
     assert heard == [["offered", "waiting"], ["landed", "offered"]]

@@ -106,6 +106,19 @@ def test_a_session_known_by_a_link_is_found_by_both_names(tmp_path):
     assert [found.session_path for found in Spool(root).all()] == [f"{tmp_path}/real"]
 
 
+def test_a_link_in_a_session_s_path_that_leads_elsewhere_now_is_followed(tmp_path):
+    root = tmp_path / "spool"
+    for disk in ("old", "new"):
+        (tmp_path / disk / "song").mkdir(parents=True)
+        (tmp_path / "songs").unlink(missing_ok=True)
+        (tmp_path / "songs").symlink_to(disk)
+        made = Spool(root).of(f"{tmp_path}/songs/song")
+        made.make()
+        write_beside(made.next, disk.encode())
+        assert (root / session_key(f"{tmp_path}/songs/song") / "next").read_bytes() == disk.encode()
+    assert (root / session_key(f"{tmp_path}/old/song") / "next").read_bytes() == b"old"
+
+
 def test_a_folder_that_says_it_is_another_session_s_is_not_believed(tmp_path):
     spool = Spool(tmp_path).of("/songs/one")
     spool.make()

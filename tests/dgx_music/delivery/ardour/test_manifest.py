@@ -46,6 +46,9 @@ def test_stems_come_along_where_they_are_wanted_those_of_the_best_take(scene):
     assert [stem["track"] for stem in said["stems"]] == ["[sketch] bass", "[sketch] drums"]
     assert all(stem.keys() >= SCRIPT_FIELDS and "_t2_" in stem["path"] for stem in said["stems"])
     assert len(said["stem_colours"]) == 2
+    assert [stem["comment"].split(";")[0] for stem in said["stems"]] == [
+        f"The {name} of take 2 of {job.id}" for name in ("bass", "drums")
+    ]
 
 
 @pytest.mark.parametrize(("takes", "names"), [(1, ["Verse"]), (2, ["Verse 1", "Verse 2"])])

@@ -1,6 +1,6 @@
 """Reads the stretch of an audio file that a request names, and nothing outside the folders that may be read.
 
-The file is somebody else's: its path may lead anywhere (`dgx_music.reading`) and its header may claim anything.
+The file is somebody else's: its path may lead anywhere (`dgx_music.reading.files`) and its header may claim anything.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import soundfile
 import soxr
 
 from dgx_music.errors import AudioError, RequestError
-from dgx_music.reading import open_inside
+from dgx_music.reading.files import open_inside
 from dgx_music.request.excerpt import MAX_CHANNELS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import soundfile
 
 from dgx_music.errors import RequestError
 from dgx_music.jobs import JobState, Source
-from dgx_music.permissions import PERMISSIONS_FILE, need_readable, permissions, session_roots
+from dgx_music.reading.permissions import PERMISSIONS_FILE, need_readable, permissions, session_roots
 from dgx_music.request import GenerationRequest
 from support.core import ended, running_core
 

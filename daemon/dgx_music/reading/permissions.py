@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgx_music.errors import RequestError
-from dgx_music.reading import need_inside
+from dgx_music.reading.files import need_inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

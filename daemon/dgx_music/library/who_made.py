@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from dgx_music.errors import DgxMusicError, LibraryError, RequestError
-from dgx_music.permissions import PERMISSIONS_FILE, session_roots
+from dgx_music.reading.permissions import PERMISSIONS_FILE, session_roots
 from dgx_music.request import FileChannel
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def who_made(
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "dgx_music.who_made",
+        "dgx_music.library.who_made",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
