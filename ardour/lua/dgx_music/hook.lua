@@ -7,7 +7,7 @@ local place, saved, spool = use ("place"), use ("saved"), use ("spool")
 local hook = {}
 
 local SECOND = 1000000
-local REPEAT, ALIVE, LOOK, REST = 5 * SECOND, 10 * SECOND, SECOND, 2 * SECOND
+local REPEAT, ALIVE, LOOK, REST = 5 * SECOND, 10 * SECOND, SECOND // 4, 2 * SECOND
 
 local function now () return ARDOUR.LuaAPI.monotonic_time () end
 
@@ -63,22 +63,19 @@ end
 -- Returns the function that looks after the session as long as it lies in this folder of the spool.
 local function ticker (folder)
 	local tell_transport, guarded, watch_saves = transport_teller (), guard (folder), saved.watch (folder)
-	local alive_at, looked_at, waits, has_rested = -ALIVE, 0, false, nil
+	local has_rested, look_at, alive_at = pointer_watch (), 0, -ALIVE
 
 	local function deliver (time)
-		if time - looked_at >= LOOK then
-			looked_at = time
-			local waited = waits
-			waits = claim.waits (folder)
-			if waits and not waited then has_rested = pointer_watch () end
-		end
-		-- To ask for the pointer costs more than all else here, so it is asked for only while something waits.
-		if not waits or not has_rested (time) or use ("inbox").ardour_records () then return end
-		waits = false  -- look again in a second, whatever comes of it
+		if time < look_at then return end
+		look_at = time + LOOK
+		-- The pointer is watched all the time, so that what is ready need not wait for two seconds more.
+		if not has_rested (time) or not claim.waits (folder) or use ("inbox").ardour_records () then return end
+		look_at = time + SECOND  -- something may be in the way: it is not tried more often
 		if not permissions.read ().import then return end
-		use ("inbox").work (folder, function ()
+		local outcome = use ("inbox").work (folder, function ()
 			return not use ("inbox").ardour_records () and has_rested (now ())
 		end)
+		if outcome and outcome.kind == "landed" then look_at = time + LOOK end
 	end
 
 	local function every_ten_seconds (time)
