@@ -109,11 +109,11 @@ class ArdourGui:
         Returns:
             The slot of each action.
         """
-        from dgx_music.assets.lua_text import quoted
         from dgx_music.assets.stubs import render_stub
+        from dgx_music.delivery.ardour.lua_text import lua_chunk
 
         shutil.copytree(LUA / "dgx_music", self.modules, dirs_exist_ok=True)
-        place = b"return { runtime = %b, spool = %b }\n" % (quoted(bytes(runtime)), quoted(bytes(spool)))
+        place = lua_chunk({"runtime": bytes(runtime), "spool": bytes(spool)})
         (self.modules / "place.lua").write_bytes(place)
         stubs = {name: (LUA / "actions" / f"{name}.lua").read_bytes() for name in names}
         slots = {name: self._register(render_stub(stub, self.modules)) for name, stub in stubs.items()}

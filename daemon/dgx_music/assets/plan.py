@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgx_music import __version__
-from dgx_music.assets.lua_text import quoted
 from dgx_music.assets.stubs import in_order, render_stub
 from dgx_music.assets.unit import UNIT_NAME, installed_command, render_unit
+from dgx_music.delivery.ardour.lua_text import lua_chunk
 from dgx_music.errors import AssetError
 from dgx_music.paths import Paths
 from dgx_music.resources import shipped
@@ -74,10 +74,13 @@ def _modules(destinations: Destinations, environ: Mapping[str, str]) -> Iterator
 
 def _place(paths: Paths) -> bytes:
     """Return the module that tells the others where the daemon's files are."""
-    runtime = quoted(os.fsencode(paths.runtime_file.absolute()))
-    spool = quoted(os.fsencode(paths.ardour_spool.absolute()))
-    version = quoted(__version__.encode())
-    return b"return { runtime = %b, spool = %b, version = %b }\n" % (runtime, spool, version)
+    return lua_chunk(
+        {
+            "runtime": os.fsencode(paths.runtime_file.absolute()),
+            "spool": os.fsencode(paths.ardour_spool.absolute()),
+            "version": __version__,
+        }
+    )
 
 
 def _for_ardour(folder: ArdourFolder, modules: Path) -> Iterator[Asset]:

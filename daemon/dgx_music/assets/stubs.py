@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dgx_music.assets.lua_text import quoted
+from dgx_music.delivery.ardour.lua_text import lua_literal
 from dgx_music.errors import AssetError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def render_stub(source: bytes, modules: Path) -> bytes:
     Raises:
         AssetError: it has no place for the folder.
     """
-    line = quoted(os.fsencode(modules))
+    line = lua_literal(os.fsencode(modules)).encode()
     rendered, count = _MODULES.subn(lambda found: found[1] + line, source)
     if count != 1:
         raise AssetError('a script for Ardour needs one line: local MODULES = ""')

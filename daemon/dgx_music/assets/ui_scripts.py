@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from dgx_music.assets.lua_text import assignments, merged, quoted
+from dgx_music.assets.saved_lua import assignments, merged
+from dgx_music.delivery.ardour.lua_text import lua_literal
 from dgx_music.errors import AssetError
 
 if TYPE_CHECKING:
@@ -202,8 +203,8 @@ def _script(table: Mapping[bytes, Any]) -> Script:
 def _saved(place: bytes, script: Script, chunk: bytes) -> bytes:
     parts = [b"%b = {} " % place]
     for key, value in ((b"n", script.name.encode()), (b"s", script.source), (b"f", chunk)):
-        parts.append(b'%b["%b"] = %b ' % (place, key, quoted(value)))
+        parts.append(b'%b["%b"] = %b ' % (place, key, lua_literal(value).encode()))
     parts.append(b'%b["a"] = {} ' % place)
     for key, value in script.arguments.items():
-        parts.append(b'%b["a"][%b] = %b ' % (place, quoted(key), quoted(value)))
+        parts.append(b'%b["a"][%b] = %b ' % (place, lua_literal(key).encode(), lua_literal(value).encode()))
     return b"".join(parts)

@@ -9,7 +9,7 @@ import pytest
 
 from ardour_session import Playlist, Session, Track, write_session
 from dgx_music.assets import Destinations, registered_slot
-from dgx_music.assets.lua_text import assignments
+from dgx_music.assets.saved_lua import assignments
 from dgx_music.assets.ui_scripts import UiScripts
 from dgx_music.delivery.ardour.layout import Spool
 from support.ardour_gui import ardour_gui, needs_ardour_gui

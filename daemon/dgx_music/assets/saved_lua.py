@@ -1,4 +1,4 @@
-"""Lua text that holds data: strings written as literals, and the assignments that Ardour saves read back.
+"""Reads the Lua text in which Ardour saves its scripts.
 
 Ardour saves a table as a row of assignments (`scripts = {} scripts[1] = {} scripts[1]["n"] = "…"`), with strings as
 `string.format ("%q")` writes them. They are read as bytes: a string may hold bytecode.
@@ -17,9 +17,8 @@ from dgx_music.errors import AssetError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Assignment", "assignments", "merged", "quoted"]
+__all__ = ["Assignment", "assignments", "merged"]
 
-_SPECIAL = re.compile(rb'[\x00-\x1f"\\\x7f]')
 _BLANK = re.compile(rb"(?:\s|--(?!\[=*\[)[^\n]*)*")
 _NAME = re.compile(rb"[A-Za-z_]\w*")
 _NUMBER = re.compile(rb"-?(?:0[xX][0-9a-fA-F]+(?![\w.])|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)")
@@ -43,11 +42,6 @@ _ESCAPED = {
     b"\n": b"\n",
     b"\r": b"\n",
 }
-
-
-def quoted(text: bytes) -> bytes:
-    """Return a Lua string literal on one line that stands for these very bytes."""
-    return b'"' + _SPECIAL.sub(lambda found: b"\\%03d" % found[0][0], text) + b'"'
 
 
 @dataclass(frozen=True)

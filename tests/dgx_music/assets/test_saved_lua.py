@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgx_music.assets.lua_text import assignments, merged, quoted
+from dgx_music.assets.saved_lua import assignments, merged
+from dgx_music.delivery.ardour.lua_text import lua_literal
 from dgx_music.errors import AssetError
 from support.ui_scripts import percent_q, serialized
 
@@ -31,15 +32,17 @@ def lua(program: str, source: bytes = b"") -> bytes:
 @settings(deadline=None)
 @given(text=st.binary())
 def test_a_string_comes_back_from_its_literal(text):
-    (one,) = assignments(b"s = " + quoted(text), b"s")
+    (one,) = assignments(b"s = " + lua_literal(text).encode(), b"s")
 
     assert one.value == text
-    assert b"\n" not in quoted(text)
+    assert b"\n" not in lua_literal(text).encode()
 
 
 @needs_lua
 def test_lua_reads_a_literal_as_the_very_bytes():
-    assert lua('io.write (load ("return " .. io.read ("a")) ())', quoted(EVERY_PAIR)) == EVERY_PAIR
+    assert (
+        lua('io.write (load ("return " .. io.read ("a")) ())', lua_literal(EVERY_PAIR).encode()) == EVERY_PAIR
+    )
 
 
 @needs_lua
